@@ -1,0 +1,24 @@
+"""Numbers in, numbers out: p-values against a null bank, error control over a scan, measures.
+
+``conformal``  a p-value from the scores of innocent models, with or without groups
+``fdr``        Benjamini–Hochberg over a whole scan
+``reach``      what a null bank of a given size can show at all
+``metrics``    AUC and TPR at a fixed FPR with exact intervals, where the truth is known
+"""
+
+from __future__ import annotations
+
+from .conformal import conformal_p
+from .fdr import benjamini_hochberg
+from .metrics import auc, clopper_pearson, tpr_at_fpr
+from .reach import Reach, reach
+
+__all__ = [
+    "Reach",
+    "auc",
+    "benjamini_hochberg",
+    "clopper_pearson",
+    "conformal_p",
+    "reach",
+    "tpr_at_fpr",
+]

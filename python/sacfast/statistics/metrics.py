@@ -1,0 +1,100 @@
+"""Measures of a detector where the truth is known: AUC, TPR at a fixed FPR, exact intervals.
+
+In all of them a high score means stolen; pass the negated distance for the papers' score.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..errors import ArgumentError
+
+
+def _finite_1d(function: str, name: str, values: ArrayLike) -> NDArray[np.float64]:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or not array.size or not np.isfinite(array).all():
+        raise ArgumentError(
+            f"{function}: `{name}` must be a non-empty list of finite scores, "
+            f"got shape {array.shape}"
+        )
+    return array
+
+
+def auc(stolen: ArrayLike, independent: ArrayLike) -> float:
+    """P(stolen > independent) + ½ P(tie), the area under the ROC curve.
+
+    Args:
+        stolen: Scores of stolen models, (n,), high = stolen.
+        independent: Scores of independent models, (m,).
+
+    Returns:
+        A number in [0, 1]; 0.5 is chance.
+
+    Raises:
+        ArgumentError: If either is empty or holds NaN or Inf.
+
+    Source: METHOD.md section 5.
+    """
+    positive = _finite_1d("auc", "stolen", stolen)
+    negative = np.sort(_finite_1d("auc", "independent", independent))
+    below = np.searchsorted(negative, positive, side="left")
+    up_to = np.searchsorted(negative, positive, side="right")
+    return float((below + up_to).sum() / (2.0 * positive.size * negative.size))
+
+
+def tpr_at_fpr(
+    stolen: ArrayLike, independent: ArrayLike, fpr: float
+) -> tuple[float, tuple[float, float]]:
+    """The share of stolen models above the lowest threshold whose FPR is at most `fpr`.
+
+    Args:
+        stolen: Scores of stolen models, (n,), high = stolen.
+        independent: Scores of independent models, (m,).
+        fpr: The false positive rate allowed, in [0, 1).
+
+    Returns:
+        The TPR and its 95 % Clopper–Pearson interval (of the stolen models' sampling alone: the
+        threshold is taken as given).
+
+    Raises:
+        ArgumentError: If an argument is out of its range.
+
+    Source: METHOD.md section 5.
+    """
+    if not 0 <= fpr < 1:
+        raise ArgumentError(f"tpr_at_fpr: `fpr` must lie in [0, 1), got {fpr}")
+    positive = _finite_1d("tpr_at_fpr", "stolen", stolen)
+    negative = np.sort(_finite_1d("tpr_at_fpr", "independent", independent))[::-1]
+    allowed = int(np.floor(fpr * negative.size + 1e-9))
+    hits = int((positive > negative[allowed]).sum())
+    return hits / positive.size, clopper_pearson(hits, positive.size)
+
+
+def clopper_pearson(hits: int, trials: int, level: float = 0.95) -> tuple[float, float]:
+    """The exact confidence interval of a proportion.
+
+    Args:
+        hits: Successes, 0..trials.
+        trials: Trials, >= 1.
+        level: Coverage, in (0, 1).
+
+    Returns:
+        (lower, upper), both in [0, 1].
+
+    Raises:
+        ArgumentError: If an argument is out of its range.
+    """
+    if not 0 <= hits <= trials or trials < 1:
+        raise ArgumentError(
+            f"clopper_pearson: `hits` must lie in 0..`trials` and `trials` be >= 1, "
+            f"got {hits} of {trials}"
+        )
+    if not 0 < level < 1:
+        raise ArgumentError(f"clopper_pearson: `level` must lie in (0, 1), got {level}")
+    from scipy.stats import beta
+
+    tail = (1.0 - level) / 2.0
+    lower = float(beta.ppf(tail, hits, trials - hits + 1)) if hits else 0.0
+    upper = float(beta.ppf(1.0 - tail, hits + 1, trials - hits)) if hits < trials else 1.0
+    return lower, upper
