@@ -1,0 +1,76 @@
+"""What a model's answers must look like, whoever gave them.
+
+Answers are one row per probe: (N, C) numbers, or (N,) whole numbers for labels. A few rows may
+be NaN (the detector drops and counts them); a model none of whose rows can be used says nothing
+and is an error.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sacfast.errors import ModelError
+
+KINDS = ("logits", "logprobs", "probs", "topk", "labels", "scores", "decisions", "embeddings")
+MAX_CLASSES = 100_000
+
+
+def guess_kind(answers: NDArray[Any]) -> str:
+    """The kind of answers that came without one: labels or logits; never a guess at more."""
+    if answers.ndim == 1 and answers.dtype.kind in "iu":
+        return "labels"
+    finite = answers[np.isfinite(answers)] if answers.dtype.kind == "f" else answers
+    if finite.size and finite.min() >= 0 and finite.max() <= 1:
+        raise ModelError(
+            "the answers lie between 0 and 1, so they may be probabilities, scores or decisions; "
+            f"say which by outputs_kind, one of {', '.join(KINDS)}"
+        )
+    return "logits"
+
+
+def checked_answers(answers: NDArray[Any], kind: str, rows: int) -> NDArray[Any]:
+    """Answers as float32 (N, C), or int64 (N,) for labels; ModelError says what is wrong."""
+    wanted = 1 if kind == "labels" else 2
+    if answers.ndim != wanted:
+        raise ModelError(
+            f"the answers are {kind} and must have {wanted} axes, not the shape {answers.shape}"
+        )
+    if len(answers) != rows:
+        raise ModelError(f"there are answers to {len(answers)} probes, the probe set has {rows}")
+    if kind == "labels":
+        if answers.dtype.kind not in "iu":
+            raise ModelError(f"labels must be whole numbers, not {answers.dtype}")
+        return answers.astype(np.int64)
+    if not 2 <= answers.shape[1] <= MAX_CLASSES:
+        raise ModelError(
+            f"a model must give 2 to {MAX_CLASSES} numbers per probe, this one gives "
+            f"{answers.shape[1]}"
+        )
+    if answers.dtype.kind not in "fiub":
+        raise ModelError(f"answers must be real numbers, not {answers.dtype}")
+    with np.errstate(over="ignore"):
+        answers = answers.astype(np.float32)
+    if not _usable(answers, kind).any():
+        raise ModelError("every answer holds NaN or Inf")
+    known = answers[~np.isnan(answers)]
+    if kind in ("probs", "topk") and (known.min() < 0 or known.max() > 1):
+        raise ModelError(
+            f"the answers are {kind} and must lie between 0 and 1, they reach from "
+            f"{known.min():.4g} to {known.max():.4g}"
+        )
+    if kind == "decisions" and not np.isin(known, (0, 1)).all():
+        raise ModelError("the answers are decisions and must be 0 or 1")
+    return answers
+
+
+def _usable(answers: NDArray[np.float32], kind: str) -> NDArray[np.bool_]:
+    """Which rows say something: a class left out of a top-k, or at log 0, is no fault."""
+    finite = np.isfinite(answers)
+    if kind == "topk":
+        return np.asarray(finite.any(axis=1))
+    if kind == "logprobs":
+        return np.asarray((finite | np.isneginf(answers)).all(axis=1) & finite.any(axis=1))
+    return np.asarray(finite.all(axis=1))
