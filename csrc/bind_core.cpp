@@ -1,0 +1,242 @@
+// bind_core.cpp: the module _core. Conversion of arguments and release of the GIL; no maths.
+//
+// The package's Python functions check arguments and word the errors; what is checked again here
+// keeps a wrong call from reading memory that isn't there.
+
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "cpu/correlation.h"
+#include "cpu/correlation_distance.h"
+#include "cpu/fri_features.h"
+#include "cpu/inner_products.h"
+#include "cpu/label_correlation.h"
+#include "cpu/pairwise_distance.h"
+#include "cpu/spd_inverse.h"
+#include "dlpack.h"
+#include "tensor_ref.h"
+
+namespace py = pybind11;
+
+namespace sacfast {
+namespace {
+
+template <typename T>
+T named(const std::map<std::string, T>& names, const std::string& name) {
+    const auto found = names.find(name);
+    if (found == names.end()) throw std::invalid_argument("unknown name: " + name);
+    return found->second;
+}
+
+const std::map<std::string, DType> dtypes = {
+    {"float16", DType::float16}, {"bfloat16", DType::bfloat16}, {"float32", DType::float32},
+    {"float64", DType::float64}, {"int8", DType::int8},         {"int16", DType::int16},
+    {"int32", DType::int32},     {"int64", DType::int64},       {"uint8", DType::uint8},
+    {"uint16", DType::uint16},   {"uint32", DType::uint32},     {"uint64", DType::uint64},
+};
+
+std::string dtype_name(DType dtype) {
+    for (const auto& [name, value] : dtypes) {
+        if (value == dtype) return name;
+    }
+    throw std::logic_error("dtype_name: unknown element type");
+}
+
+const std::map<std::string, Center> centers = {
+    {"none", Center::none}, {"row", Center::row}, {"double", Center::twice}};
+const std::map<std::string, Kernel> kernels = {
+    {"cosine", Kernel::cosine}, {"rbf", Kernel::rbf}, {"rbf_normalised", Kernel::rbf_normalised}};
+
+CorrelationKind kind_of(const std::string& center, const std::string& kernel,
+                        std::optional<double> sigma) {
+    return {named(centers, center), named(kernels, kernel), sigma.value_or(0.0)};
+}
+
+void require(bool condition, const char* message) {
+    if (!condition) throw std::invalid_argument(message);
+}
+
+// One matrix per model: from a batch of three axes, or from a list of matrices.
+std::vector<Matrix> models_of(const std::vector<TensorRef>& refs) {
+    std::vector<Matrix> models;
+    for (const TensorRef& ref : refs) {
+        if (ref.shape().size() == 3) {
+            const std::vector<Matrix> batch = ref.matrices();
+            models.insert(models.end(), batch.begin(), batch.end());
+        } else {
+            models.push_back(ref.matrix());
+        }
+    }
+    for (const Matrix& model : models) {
+        require(model.rows == models[0].rows, "models with different numbers of rows");
+    }
+    return models;
+}
+
+std::int64_t pairs_of(const std::vector<Matrix>& models) {
+    return models.empty() ? 0 : models[0].rows * (models[0].rows - 1) / 2;
+}
+
+void bind_correlation(const std::vector<TensorRef>& outputs, const std::string& center,
+                      const std::string& kernel, std::optional<double> sigma, int threads,
+                      const TensorRef& out) {
+    const std::vector<Matrix> models = models_of(outputs);
+    const CorrelationKind kind = kind_of(center, kernel, sigma);
+    float* packed = out.output<float>(static_cast<std::int64_t>(models.size()) * pairs_of(models));
+    const py::gil_scoped_release released;
+    correlation(models, kind, threads, packed);
+}
+
+Matrix one_row(const Vector& v) { return {v.data, 1, v.size, 0, v.stride, v.dtype}; }
+
+void bind_label_correlation(const TensorRef& labels, int threads, const TensorRef& out) {
+    const Matrix all = labels.shape().size() == 1 ? one_row(labels.vector()) : labels.matrix();
+    float* packed = out.output<float>(all.rows * (all.cols * (all.cols - 1) / 2));
+    const py::gil_scoped_release released;
+    label_correlation(all, threads, packed);
+}
+
+void bind_pairwise_distance(const TensorRef& a, const std::optional<TensorRef>& b, int threads,
+                            const TensorRef& out) {
+    const Matrix left = a.matrix();
+    const Matrix right = b ? b->matrix() : left;
+    require(left.cols == right.cols, "rows of different lengths");
+    float* distance = out.output<float>(left.rows * right.rows);
+    const py::gil_scoped_release released;
+    pairwise_distance(left, b ? &right : nullptr, threads, distance);
+}
+
+void bind_correlation_distance(const std::vector<TensorRef>& outputs, const TensorRef& sources,
+                               const std::string& center, const std::string& kernel,
+                               std::optional<double> sigma, int threads, const TensorRef& out) {
+    const std::vector<Matrix> models = models_of(outputs);
+    const Matrix packed = sources.matrix();
+    const CorrelationKind kind = kind_of(center, kernel, sigma);
+    require(models.empty() || pairs_of(models) == packed.cols, "sources of another length");
+    float* distance = out.output<float>(static_cast<std::int64_t>(models.size()) * packed.rows);
+    const py::gil_scoped_release released;
+    correlation_distance(models, packed, kind, threads, distance);
+}
+
+void bind_fri_features(const std::vector<TensorRef>& probes,
+                       const std::vector<TensorRef>& references, int threads,
+                       const TensorRef& out) {
+    const std::vector<Matrix> left = models_of(probes), right = models_of(references);
+    require(left.size() == right.size(), "different numbers of models");
+    std::int64_t size = 0;
+    for (std::size_t s = 0; s < left.size(); ++s) {
+        require(left[s].cols == right[s].cols, "embeddings of different sizes");
+        size += left[s].rows * right[s].rows;
+    }
+    float* scores = out.output<float>(size);
+    const py::gil_scoped_release released;
+    fri_features(left, right, threads, scores);
+}
+
+void bind_inner_products(const TensorRef& a, const TensorRef& b, int threads,
+                         const TensorRef& out) {
+    const Matrix left = a.matrix(), right = b.matrix();
+    require(left.cols == right.cols, "rows of different lengths");
+    double* products = out.output<double>(left.rows * right.rows);
+    const py::gil_scoped_release released;
+    inner_products(left, right, threads, products);
+}
+
+std::int64_t bind_spd_inverse(const TensorRef& a, const TensorRef& out) {
+    const Matrix matrix = a.matrix();
+    require(matrix.rows == matrix.cols, "not a square matrix");
+    double* inverse = out.output<double>(matrix.rows * matrix.cols);
+    const py::gil_scoped_release released;
+    return spd_inverse(matrix, inverse);
+}
+
+// An unversioned or versioned DLPack capsule. The capsule keeps ownership: it has to outlive the
+// reference, and frees the memory itself when it dies.
+TensorRef ref_of_capsule(const py::capsule& capsule) {
+    const char* name = capsule.name();
+    const bool versioned = name != nullptr && std::string(name) == "dltensor_versioned";
+    require(versioned || (name != nullptr && std::string(name) == "dltensor"),
+            "not a DLPack capsule");
+    const dlpack::Tensor* tensor;
+    if (versioned) {
+        const auto* managed = capsule.get_pointer<dlpack::ManagedTensorVersioned>();
+        require(managed->major == 1, "a DLPack version other than 1");
+        tensor = &managed->tensor;
+    } else {
+        tensor = &capsule.get_pointer<dlpack::ManagedTensor>()->tensor;
+    }
+    static const std::map<std::pair<int, int>, DType> types = {
+        {{0, 8}, DType::int8},     {{0, 16}, DType::int16},   {{0, 32}, DType::int32},
+        {{0, 64}, DType::int64},   {{1, 8}, DType::uint8},    {{1, 16}, DType::uint16},
+        {{1, 32}, DType::uint32},  {{1, 64}, DType::uint64},  {{2, 16}, DType::float16},
+        {{2, 32}, DType::float32}, {{2, 64}, DType::float64}, {{4, 16}, DType::bfloat16},
+    };
+    const auto type = types.find({tensor->code, tensor->bits});
+    if (type == types.end() || tensor->lanes != 1) {
+        throw py::type_error("DLPack type code " + std::to_string(tensor->code) + ", " +
+                             std::to_string(tensor->bits) + " bits, " +
+                             std::to_string(tensor->lanes) + " lanes");
+    }
+    const std::int64_t item = item_size(type->second);
+    const std::size_t axes = static_cast<std::size_t>(tensor->ndim);
+    std::vector<std::int64_t> shape(tensor->shape, tensor->shape + axes), strides(axes);
+    std::int64_t running = item;  // no strides: the elements lie one after the other
+    for (std::size_t axis = axes; axis-- > 0;) {
+        strides[axis] = tensor->strides ? tensor->strides[axis] * item : running;
+        running *= shape[axis];
+    }
+    const auto address = reinterpret_cast<std::uintptr_t>(tensor->data) + tensor->byte_offset;
+    return TensorRef(address, std::move(shape), std::move(strides), type->second, tensor->device);
+}
+
+py::dict build_facts() {
+    py::dict facts;
+    facts["compiler"] = SACFAST_COMPILER;
+    facts["processor"] = SACFAST_PROCESSOR;
+    facts["build_type"] = SACFAST_BUILD_TYPE;
+    facts["cuda"] = SACFAST_CUDA_STATE;
+    return facts;
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_core, m) {
+    m.doc() = "The CPU kernels of sacfast; reached through sacfast.kernels only.";
+    py::class_<TensorRef>(m, "TensorRef")
+        .def(py::init([](std::uintptr_t address, std::vector<std::int64_t> shape,
+                         std::vector<std::int64_t> strides, const std::string& dtype) {
+                 return TensorRef(address, std::move(shape), std::move(strides),
+                                  named(dtypes, dtype), device_cpu);
+             }),
+             py::arg("address"), py::arg("shape"), py::arg("strides"), py::arg("dtype"))
+        .def_static("from_dlpack", &ref_of_capsule, py::arg("capsule"))
+        .def_property_readonly("shape",
+                               [](const TensorRef& r) { return py::tuple(py::cast(r.shape())); })
+        .def_property_readonly("dtype", [](const TensorRef& r) { return dtype_name(r.dtype()); })
+        .def_property_readonly("contiguous", &TensorRef::contiguous)
+        .def("overlaps", &TensorRef::overlaps, py::arg("other"));
+    m.def("correlation", &bind_correlation, py::arg("outputs"), py::arg("center"),
+          py::arg("kernel"), py::arg("sigma"), py::arg("threads"), py::arg("out"));
+    m.def("label_correlation", &bind_label_correlation, py::arg("labels"), py::arg("threads"),
+          py::arg("out"));
+    m.def("pairwise_distance", &bind_pairwise_distance, py::arg("a"), py::arg("b"),
+          py::arg("threads"), py::arg("out"));
+    m.def("correlation_distance", &bind_correlation_distance, py::arg("outputs"),
+          py::arg("sources"), py::arg("center"), py::arg("kernel"), py::arg("sigma"),
+          py::arg("threads"), py::arg("out"));
+    m.def("fri_features", &bind_fri_features, py::arg("probes"), py::arg("references"),
+          py::arg("threads"), py::arg("out"));
+    m.def("inner_products", &bind_inner_products, py::arg("a"), py::arg("b"), py::arg("threads"),
+          py::arg("out"));
+    m.def("spd_inverse", &bind_spd_inverse, py::arg("a"), py::arg("out"));
+    m.def("build_facts", &build_facts);
+}
+
+}  // namespace sacfast

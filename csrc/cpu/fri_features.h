@@ -1,0 +1,20 @@
+// fri_features.h: cosine scores of probe embeddings against reference embeddings.
+//
+//   in   probes      S matrices [N, E_s]   any floating-point type and strides
+//        references  S matrices [R, E_s]   likewise
+//   out  scores      float32 [S, N, R]     in [-1, 1]; 0 for a zero embedding
+//
+// Oracle: kernels/reference.py, fri_features. One task per model.
+// Numerics: as cosine_row in normalise.h, error at most 3.3e-7.
+#pragma once
+
+#include <vector>
+
+#include "tensor_ref.h"
+
+namespace sacfast {
+
+void fri_features(const std::vector<Matrix>& probes, const std::vector<Matrix>& references,
+                  int threads, float* scores);
+
+}  // namespace sacfast

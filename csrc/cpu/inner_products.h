@@ -1,0 +1,26 @@
+// inner_products.h: the inner product of every row of a with every row of b.
+//
+//   in   a    [A, P]          any floating-point type and strides
+//        b    [B, P]          likewise
+//   out  out  float64 [A, B]
+//
+// Oracle: kernels/reference.py, inner_products. One task per tile of 32 x 32 results.
+//
+// Numerics. float64 in four lanes over P, added as a tree at the end: the order depends on P alone,
+// so a result depends on its two rows only, not on A, B, its place or the threads (a BLAS makes no
+// such promise, and a p-value that is a count of "null score >= score" needs it).
+// Error at most (P/4 + 4) * 2^-53 * sum |a_p b_p|.
+#pragma once
+
+#include <cstdint>
+
+#include "tensor_ref.h"
+
+namespace sacfast {
+
+void inner_products(const Matrix& a, const Matrix& b, int threads, double* out);
+
+// <a, b> of n values in the same order.
+double inner_product(const double* a, const double* b, std::int64_t n);
+
+}  // namespace sacfast

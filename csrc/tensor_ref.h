@@ -1,0 +1,196 @@
+// tensor_ref.h: what a kernel knows of an array, and the one place where geometry is checked.
+//
+// Python passes an address, a shape, byte strides, an element type and a device; nothing here knows
+// which framework owns the memory. Strides may be negative, zero or odd: elements are read with
+// memcpy, so no address needs to be aligned. All offsets are 64-bit.
+//
+// A kernel takes Vector and Matrix views, which TensorRef hands out after checking the number of
+// axes and the device.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace sacfast {
+
+enum class DType {
+    float16,
+    bfloat16,
+    float32,
+    float64,
+    int8,
+    int16,
+    int32,
+    int64,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+};
+
+inline std::int64_t item_size(DType dtype) {
+    switch (dtype) {
+        case DType::int8:
+        case DType::uint8:
+            return 1;
+        case DType::float16:
+        case DType::bfloat16:
+        case DType::int16:
+        case DType::uint16:
+            return 2;
+        case DType::float32:
+        case DType::int32:
+        case DType::uint32:
+            return 4;
+        case DType::float64:
+        case DType::int64:
+        case DType::uint64:
+            return 8;
+    }
+    throw std::logic_error("item_size: unknown element type");
+}
+
+// Device types as DLPack numbers them.
+constexpr int device_cpu = 1;
+constexpr int device_cuda_host = 3;  // pinned memory: the host reads it like any other
+
+struct Vector {
+    const std::byte* data;
+    std::int64_t size;
+    std::int64_t stride;  // bytes
+    DType dtype;
+};
+
+struct Matrix {
+    const std::byte* data;
+    std::int64_t rows;
+    std::int64_t cols;
+    std::int64_t row_stride;  // bytes
+    std::int64_t col_stride;  // bytes
+    DType dtype;
+
+    Vector row(std::int64_t i) const { return {data + i * row_stride, cols, col_stride, dtype}; }
+};
+
+class TensorRef {
+  public:
+    TensorRef(std::uintptr_t address, std::vector<std::int64_t> shape,
+              std::vector<std::int64_t> strides, DType dtype, int device)
+        : address_(address),
+          shape_(std::move(shape)),
+          strides_(std::move(strides)),
+          dtype_(dtype),
+          device_(device) {
+        if (shape_.size() != strides_.size()) {
+            throw std::invalid_argument("TensorRef: shape and strides differ in length");
+        }
+        low_ = 0;
+        high_ = 0;
+        for (std::size_t axis = 0; axis < shape_.size(); ++axis) {
+            if (shape_[axis] < 0) throw std::invalid_argument("TensorRef: a negative size");
+            if (__builtin_mul_overflow(size_, shape_[axis], &size_)) {
+                throw std::invalid_argument("TensorRef: more than 2^63 elements");
+            }
+            if (shape_[axis] < 2) continue;
+            std::int64_t reach;
+            if (__builtin_mul_overflow(shape_[axis] - 1, strides_[axis], &reach) ||
+                __builtin_add_overflow(reach < 0 ? low_ : high_, reach,
+                                       reach < 0 ? &low_ : &high_)) {
+                throw std::invalid_argument("TensorRef: an offset does not fit into 64 bits");
+            }
+        }
+        if (size_ > 0 && address_ == 0) throw std::invalid_argument("TensorRef: a null address");
+    }
+
+    const std::vector<std::int64_t>& shape() const { return shape_; }
+    DType dtype() const { return dtype_; }
+    int device() const { return device_; }
+    std::int64_t size() const { return size_; }
+
+    // Elements lie one after the other, last axis fastest.
+    bool contiguous() const {
+        std::int64_t expected = item_size(dtype_);
+        for (std::size_t axis = shape_.size(); axis-- > 0;) {
+            if (shape_[axis] > 1 && strides_[axis] != expected) return size_ == 0;
+            expected *= std::max<std::int64_t>(shape_[axis], 1);
+        }
+        return true;
+    }
+
+    // Whether the byte ranges of the two touch. Two interleaved views count as overlapping.
+    bool overlaps(const TensorRef& other) const {
+        if (size_ == 0 || other.size_ == 0) return false;
+        return begin() < other.end() && other.begin() < end();
+    }
+
+    Vector vector() const {
+        require_axes(1);
+        return {data(), shape_[0], strides_[0], dtype_};
+    }
+
+    Matrix matrix() const {
+        require_axes(2);
+        return {data(), shape_[0], shape_[1], strides_[0], strides_[1], dtype_};
+    }
+
+    // (S, N, C) -> S matrices.
+    std::vector<Matrix> matrices() const {
+        require_axes(3);
+        std::vector<Matrix> models;
+        models.reserve(static_cast<std::size_t>(shape_[0]));
+        for (std::int64_t s = 0; s < shape_[0]; ++s) {
+            models.push_back(
+                {data() + s * strides_[0], shape_[1], shape_[2], strides_[1], strides_[2], dtype_});
+        }
+        return models;
+    }
+
+    // The memory of a result: `size` elements of T, one after the other.
+    template <typename T>
+    T* output(std::int64_t size) const {
+        constexpr DType wanted = sizeof(T) == 4 ? DType::float32 : DType::float64;
+        if (dtype_ != wanted || size_ != size || !contiguous()) {
+            throw std::invalid_argument("TensorRef: a result of the wrong type, size or layout");
+        }
+        if (size > 0 && address_ % alignof(T) != 0) {
+            throw std::invalid_argument("TensorRef: a result that is not aligned");
+        }
+        require_host();
+        return reinterpret_cast<T*>(address_);
+    }
+
+  private:
+    const std::byte* data() const { return reinterpret_cast<const std::byte*>(address_); }
+    std::uintptr_t begin() const { return address_ + static_cast<std::uintptr_t>(low_); }
+    std::uintptr_t end() const {
+        return address_ + static_cast<std::uintptr_t>(high_ + item_size(dtype_));
+    }
+    void require_axes(std::size_t axes) const {
+        require_host();
+        if (shape_.size() != axes) {
+            throw std::invalid_argument("TensorRef: " + std::to_string(axes) +
+                                        " axes expected, got " + std::to_string(shape_.size()));
+        }
+    }
+    void require_host() const {
+        if (device_ != device_cpu && device_ != device_cuda_host) {
+            throw std::invalid_argument("TensorRef: memory that the CPU can't read");
+        }
+    }
+
+    std::uintptr_t address_;
+    std::vector<std::int64_t> shape_;
+    std::vector<std::int64_t> strides_;  // bytes
+    DType dtype_;
+    int device_;
+    std::int64_t size_ = 1;
+    std::int64_t low_;   // byte offset of the lowest element
+    std::int64_t high_;  // byte offset of the highest element
+};
+
+}  // namespace sacfast

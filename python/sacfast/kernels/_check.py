@@ -1,0 +1,141 @@
+"""Checks of arguments that several kernels share; each error is worded in one place."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sacfast.errors import ArgumentError, BackendError, DtypeError, ShapeError
+from sacfast.kernels._tensors import Array, array
+
+if TYPE_CHECKING:
+    from sacfast._core import TensorRef
+
+CENTERS = ("double", "row", "none")
+KERNELS = ("cosine", "rbf")
+BACKENDS = ("auto", "cpu", "cuda")
+
+
+@dataclass(frozen=True)
+class Models:
+    """The outputs of S models on N probes."""
+
+    arrays: tuple[Array, ...]  # one (S, N, C), or S times (N, C_s)
+    count: int  # S
+    probes: int | None  # N; None for an empty list
+    single: bool  # one model was given as (N, C)
+
+    @property
+    def refs(self) -> list[TensorRef]:
+        """What the kernels take."""
+        return [one.ref for one in self.arrays]
+
+
+def models(function: str, argument: str, value: Any, *, one: bool) -> Models:
+    """Read (S, N, C), a list of (N, C_s) or, where `one` allows it, (N, C).
+
+    Raises:
+        ShapeError: any other shape, no probes, no classes, or lists of different N.
+    """
+    if isinstance(value, (list, tuple)):
+        arrays = tuple(array(function, f"{argument}[{s}]", item) for s, item in enumerate(value))
+        for s, item in enumerate(arrays):
+            if len(item.shape) != 2:
+                raise ShapeError(f"{function}: `{argument}[{s}]` must be (N, C), got {item.shape}")
+            if item.shape[0] != arrays[0].shape[0]:
+                raise ShapeError(
+                    f"{function}: `{argument}[{s}]` must have N = {arrays[0].shape[0]} probes "
+                    f"like `{argument}[0]`, got {item.shape[0]}"
+                )
+        found = Models(arrays, len(arrays), arrays[0].shape[0] if arrays else None, False)
+    else:
+        given = array(function, argument, value)
+        axes = len(given.shape)
+        if axes == 2 and one:
+            found = Models((given,), 1, given.shape[0], True)
+        elif axes == 3:
+            found = Models((given,), given.shape[0], given.shape[1], False)
+        else:
+            wanted = "(S, N, C) or (N, C)" if one else "(S, N, C)"
+            hint = f"for one suspect pass {argument}[None]" if axes == 2 else None
+            raise ShapeError(
+                f"{function}: `{argument}` must be {wanted}, got {given.shape}", hint=hint
+            )
+    for item in found.arrays:
+        if 0 in item.shape[-2:]:
+            raise ShapeError(
+                f"{function}: `{argument}` must have at least one probe and one class, "
+                f"got {item.shape}"
+            )
+    return found
+
+
+def matrix(function: str, argument: str, value: Any, letters: str) -> Array:
+    """Read an array of two axes, named by `letters`, e.g. "(V, P)".
+
+    Raises:
+        ShapeError: another number of axes.
+    """
+    given = array(function, argument, value)
+    if len(given.shape) != 2:
+        hint = f"for one row pass {argument}[None]" if len(given.shape) == 1 else None
+        raise ShapeError(
+            f"{function}: `{argument}` must be {letters}, got {given.shape}", hint=hint
+        )
+    return given
+
+
+def choice(function: str, argument: str, value: object, choices: tuple[str, ...]) -> None:
+    """Raise ArgumentError unless `value` is one of `choices`."""
+    if value not in choices:
+        listed = ", ".join(f'"{name}"' for name in choices)
+        raise ArgumentError(f"{function}: `{argument}` must be one of {listed}, got {value!r}")
+
+
+def backend(function: str, value: object) -> None:
+    """Raise BackendError where a backend is asked for that this build lacks."""
+    choice(function, "backend", value, BACKENDS)
+    if value == "cuda":
+        raise BackendError(
+            f'{function}: `backend` must be "auto" or "cpu": this build has no CUDA kernels, '
+            'got "cuda"',
+            hint='pass backend="auto" and outputs.cpu()',
+        )
+
+
+def correlation_kind(
+    function: str, center: object, kernel: object, sigma: object, rbf_normalized: object
+) -> tuple[str, str, float | None]:
+    """Return center, the kernel's name in the compiled module, and sigma.
+
+    Raises:
+        ArgumentError: unknown names, or settings of the rbf kernel given to another.
+        DtypeError: `sigma` is no number.
+    """
+    choice(function, "center", center, CENTERS)
+    choice(function, "kernel", kernel, KERNELS)
+    name = str(kernel)
+    if rbf_normalized:
+        if name != "rbf":
+            raise ArgumentError(
+                f'{function}: `rbf_normalized` must go with kernel="rbf", got kernel={name!r}'
+            )
+        name = "rbf_normalised"
+    if sigma is None:
+        return str(center), name, None
+    if name != "rbf":
+        raise ArgumentError(
+            f'{function}: `sigma` must go with kernel="rbf" that is not normalised, '
+            f"got sigma={sigma!r}"
+        )
+    if isinstance(sigma, bool) or not isinstance(sigma, (int, float)):
+        raise DtypeError(f"{function}: `sigma` must be a number, got {type(sigma).__name__}")
+    if not (math.isfinite(sigma) and sigma > 0):
+        raise ArgumentError(f"{function}: `sigma` must be positive and finite, got {sigma!r}")
+    return str(center), name, float(sigma)
+
+
+def pairs(probes: int) -> int:
+    """P = N(N-1)/2."""
+    return probes * (probes - 1) // 2

@@ -1,0 +1,93 @@
+"""The only importer of the compiled modules, and what is known about them.
+
+`_core` (CPU) is always built; `_cuda` only where a CUDA compiler was found. A module that was not
+built and one that was built but fails to load are different troubles with different cures, so they
+get different messages. Nothing is imported before it is needed.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from sacfast.errors import BackendError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+
+def _load(name: str, cure: str) -> ModuleType:
+    qualified = f"sacfast.{name}"
+    if importlib.util.find_spec(qualified) is None:
+        raise BackendError(f"sacfast: the module `{qualified}` was not built", hint=cure)
+    try:
+        return importlib.import_module(qualified)
+    except ImportError as error:
+        raise BackendError(
+            f"sacfast: the module `{qualified}` was built but failed to load: {error}",
+            hint="it was built for another Python, C++ runtime or processor; build it again here",
+        ) from error
+
+
+@functools.cache
+def core() -> Any:
+    """Return the module `_core`.
+
+    Raises:
+        BackendError: it was not built, or fails to load.
+    """
+    return _load("_core", "install the package (`pip install .`); a source tree has no modules")
+
+
+def threads() -> int:
+    """Return how many threads a kernel may use.
+
+    PyTorch's setting where PyTorch is loaded, else `OMP_NUM_THREADS`, else the processors that
+    this process may run on. The number changes how fast a result comes, never its bits.
+    """
+    torch = sys.modules.get("torch")
+    if torch is not None and hasattr(torch, "get_num_threads"):
+        return int(torch.get_num_threads())
+    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if asked.isdigit() and int(asked) > 0:
+        return int(asked)
+    return len(os.sched_getaffinity(0))
+
+
+def _cuda_facts() -> dict[str, Any]:
+    built = core().build_facts()["cuda"]
+    if built != "built":
+        return {"built": False, "reason": built}
+    try:
+        cuda = _load("_cuda", "it was built once: install the package again")
+    except BackendError as error:
+        return {"built": True, "loaded": False, "reason": str(error)}
+    found = cuda.devices()
+    return {"built": True, "loaded": True, "kernels": False, **cuda.build_facts(), **found}
+
+
+def build_info() -> dict[str, Any]:
+    """What this installation was built as, and what it sees on this machine.
+
+    Returns:
+        `version`, `compiler`, `processor`, `build_type` of the CPU module; `threads`, the number
+        that a call would use now; and `cuda`: whether the module was built and loads, otherwise
+        the reason; its architectures, toolkit, devices; and whether it holds any kernels.
+
+    Raises:
+        BackendError: the CPU module was not built, or fails to load.
+    """
+    import sacfast
+
+    facts = core().build_facts()
+    del facts["cuda"]
+    return {
+        "version": sacfast.__version__,
+        **facts,
+        "threads": threads(),
+        "cuda": _cuda_facts(),
+    }

@@ -1,0 +1,170 @@
+"""Arrays of any framework, as the kernels see them.
+
+NumPy arrays, PyTorch tensors and anything with `__dlpack__` come in; a `TensorRef` (address, shape,
+byte strides, element type) goes on to the compiled module, which copies nothing. PyTorch is never
+imported here: where it isn't loaded yet, no argument can be a tensor. bfloat16 exists in NumPy only
+through `ml_dtypes`, whose type is known by its name.
+
+Results live in NumPy memory, and are handed out as PyTorch tensors where a tensor came in.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sacfast.errors import ArgumentError, BackendError, DtypeError, ShapeError
+from sacfast.kernels._native import core
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from sacfast._core import TensorRef
+
+FLOATS = ("float16", "bfloat16", "float32", "float64")
+INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+
+_HOST_DEVICES = (1, 3)  # DLPack: CPU, and pinned memory that the CPU reads
+_NO_CUDA_HINT = "pass outputs.cpu()"
+
+
+@dataclass(frozen=True)
+class Array:
+    """One array: what the kernels need, and the object that owns the memory."""
+
+    ref: TensorRef
+    shape: tuple[int, ...]
+    dtype: str
+    is_torch: bool
+    owner: object
+
+
+def array(function: str, argument: str, value: Any, dtypes: tuple[str, ...] = FLOATS) -> Array:
+    """Read an argument as an array, without a copy.
+
+    Raises:
+        DtypeError: it is no array, or its elements are of none of `dtypes`.
+        BackendError: its memory is not the CPU's.
+    """
+    torch = sys.modules.get("torch")
+    if isinstance(value, np.ndarray):
+        found = _from_numpy(function, argument, value, dtypes)
+    elif torch is not None and isinstance(value, torch.Tensor):
+        found = _from_torch(function, argument, value, dtypes)
+    elif hasattr(value, "__dlpack__"):
+        found = _from_dlpack(function, argument, value, dtypes)
+    else:
+        raise DtypeError(
+            f"{function}: `{argument}` must be an array, got {type(value).__name__}",
+            hint="numpy arrays, torch tensors and anything with __dlpack__ will do",
+        )
+    return found
+
+
+def _check_dtype(function: str, argument: str, dtype: str, dtypes: tuple[str, ...]) -> None:
+    if dtype not in dtypes:
+        wanted = "integers" if dtypes == INTEGERS else ", ".join(dtypes)
+        raise DtypeError(f"{function}: `{argument}` must be {wanted}, got {dtype}")
+
+
+def _from_numpy(
+    function: str, argument: str, value: NDArray[Any], dtypes: tuple[str, ...]
+) -> Array:
+    if isinstance(value, np.ma.MaskedArray):
+        raise DtypeError(
+            f"{function}: `{argument}` must be a plain array, got a masked one",
+            hint="fill it (masked.filled(numpy.nan)): rows with NaN are dropped later",
+        )
+    _check_dtype(function, argument, value.dtype.name, dtypes)
+    if not value.dtype.isnative:
+        value = value.astype(value.dtype.newbyteorder("="))
+    address = value.__array_interface__["data"][0]
+    ref = core().TensorRef(address, value.shape, value.strides, value.dtype.name)
+    return Array(ref, value.shape, value.dtype.name, False, value)
+
+
+def _from_torch(function: str, argument: str, value: Any, dtypes: tuple[str, ...]) -> Array:
+    if value.device.type == "meta" or value.layout is not sys.modules["torch"].strided:
+        kind = "a meta tensor" if value.device.type == "meta" else str(value.layout)
+        raise DtypeError(f"{function}: `{argument}` must be a dense tensor with data, got {kind}")
+    dtype = str(value.dtype).removeprefix("torch.")
+    _check_dtype(function, argument, dtype, dtypes)
+    if value.device.type != "cpu":
+        _refuse_device(function, argument, str(value.device))
+    value = value.detach().resolve_neg()
+    size = value.element_size()
+    strides = tuple(size * stride for stride in value.stride())
+    ref = core().TensorRef(value.data_ptr(), tuple(value.shape), strides, dtype)
+    return Array(ref, tuple(value.shape), dtype, True, value)
+
+
+def _from_dlpack(function: str, argument: str, value: Any, dtypes: tuple[str, ...]) -> Array:
+    device, _ = value.__dlpack_device__()
+    if device not in _HOST_DEVICES:
+        _refuse_device(function, argument, f"DLPack device type {int(device)}")
+    try:
+        capsule = value.__dlpack__(max_version=(1, 0))
+    except TypeError:  # a producer older than DLPack 1.0 takes no max_version
+        capsule = value.__dlpack__()
+    try:
+        ref = core().TensorRef.from_dlpack(capsule)
+    except TypeError as error:
+        wanted = "integers" if dtypes == INTEGERS else ", ".join(dtypes)
+        raise DtypeError(f"{function}: `{argument}` must be {wanted}, got {error}") from error
+    _check_dtype(function, argument, ref.dtype, dtypes)
+    return Array(ref, ref.shape, ref.dtype, False, capsule)
+
+
+def _refuse_device(function: str, argument: str, device: str) -> None:
+    raise BackendError(
+        f"{function}: `{argument}` must be in CPU memory: this build has no CUDA kernels, "
+        f"got a tensor on {device}",
+        hint=_NO_CUDA_HINT,
+    )
+
+
+def result(
+    function: str,
+    shape: tuple[int, ...],
+    inputs: Iterable[Array],
+    out: Any = None,
+) -> tuple[Any, TensorRef]:
+    """Return the array to hand out, and where the kernel writes it.
+
+    Without `out` a new float32 array: a PyTorch tensor where an input is one, else NumPy's.
+    """
+    inputs = tuple(inputs)
+    if out is not None:
+        return out, _check_out(function, shape, inputs, out)
+    memory = np.empty(shape, dtype=np.float32)
+    ref = array(function, "out", memory).ref
+    if any(given.is_torch for given in inputs):
+        return sys.modules["torch"].from_numpy(memory), ref
+    return memory, ref
+
+
+def _check_out(
+    function: str, shape: tuple[int, ...], inputs: tuple[Array, ...], out: Any
+) -> TensorRef:
+    given = array(function, "out", out, ("float32",))
+    if given.shape != shape:
+        raise ShapeError(f"{function}: `out` must be {shape}, got {given.shape}")
+    if isinstance(out, np.ndarray):
+        writable, aligned = out.flags.writeable, out.flags.aligned and out.dtype.isnative
+    else:
+        writable, aligned = given.is_torch, True
+    if not (writable and aligned and given.ref.contiguous):
+        raise ArgumentError(
+            f"{function}: `out` must be a writable C-contiguous numpy array or torch tensor, "
+            f"got one that isn't"
+        )
+    if any(given.ref.overlaps(one.ref) for one in inputs):
+        raise ArgumentError(
+            f"{function}: `out` must not share memory with an input, got one that does"
+        )
+    return given.ref

@@ -1,0 +1,132 @@
+"""Correlations: the similarity structure of one model's outputs.
+
+METHOD.md, section 1. `correlation` is what everything else is made of; `label_correlation` serves
+services that answer with a label only; `unpack` makes the square matrix for people to look at.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+from sacfast.errors import ArgumentError, DtypeError, ShapeError
+from sacfast.kernels import _check
+from sacfast.kernels._native import core, threads
+from sacfast.kernels._tensors import FLOATS, INTEGERS, array, result
+
+
+def correlation(
+    outputs: Any,
+    *,
+    center: str = "double",
+    kernel: str = "cosine",
+    sigma: float | None = None,
+    rbf_normalized: bool = False,
+    backend: str = "auto",
+    out: Any = None,
+) -> Any:
+    """Packed correlations of the outputs of one or many models.
+
+    Args:
+        outputs: (S, N, C), one model's (N, C), or a list of (N, C_s); float16, bfloat16, float32
+            or float64, any strides. As the model gave them, or from `canonical_outputs`.
+        center: "double" subtracts from each row its mean over the classes, then from each class its
+            mean over the probes; "row" does the first alone; "none" neither.
+        kernel: "cosine", or "rbf": exp(-||a_i - a_j||² / (2 sigma²)) of the centred rows.
+        sigma: of the rbf kernel; None takes the median of ||a_i - a_j|| over the pairs (1 where
+            that is 0).
+        rbf_normalized: with kernel="rbf", exp(-2 (1 - cosine)) instead.
+        backend: "auto" or "cpu". Data is never moved between devices.
+        out: float32 array of the result's shape to write into.
+
+    Returns:
+        float32 (S, P), or (P,) for one model: the strict upper triangles, row by row,
+        P = N(N-1)/2; in [-1, 1] (cosine) or [0, 1] (rbf). A torch tensor where one came in. A row
+        that is zero after centring correlates 0 with everything; one with NaN or Inf gives NaN.
+
+    Raises:
+        ShapeError, DtypeError, ArgumentError, BackendError.
+
+    Departs from the paper: the authors take raw logits, center="none", which a constant added to
+    all logits defeats; and they store 1 - cosine. Their rbf is rbf_normalized=True.
+
+    Source: SAC-JC (arXiv 2412.20768), section 3; SAC (arXiv 2210.15427), section 3.2.
+    """
+    name = "correlation"
+    _check.backend(name, backend)
+    kind = _check.correlation_kind(name, center, kernel, sigma, rbf_normalized)
+    models = _check.models(name, "outputs", outputs, one=True)
+    if models.probes is None:
+        raise ShapeError(
+            "correlation: `outputs` must hold at least one model, got an empty list",
+            hint="an array (0, N, C) tells the number of probes; an empty list does not",
+        )
+    length = _check.pairs(models.probes)
+    shape = (length,) if models.single else (models.count, length)
+    packed, ref = result(name, shape, models.arrays, out)
+    core().correlation(models.refs, *kind, threads(), ref)
+    return packed
+
+
+def label_correlation(labels: Any) -> Any:
+    """Packed correlations of labels: 1 where two probes got the same label, else 0.
+
+    It does not change when the labels are renamed, as agreement of labels does.
+
+    Args:
+        labels: integers of any width, (S, N) or (N,).
+
+    Returns:
+        float32 (S, P) or (P,), P = N(N-1)/2.
+
+    Raises:
+        ShapeError, DtypeError, BackendError.
+
+    Source: ours; the correlation of SAC with one-hot outputs and center="none".
+    """
+    given = array("label_correlation", "labels", labels, INTEGERS)
+    if len(given.shape) not in (1, 2) or given.shape[-1] == 0:
+        raise ShapeError(
+            "label_correlation: `labels` must be (S, N) or (N,) with at least one probe, "
+            f"got {given.shape}"
+        )
+    shape = (*given.shape[:-1], _check.pairs(given.shape[-1]))
+    packed, ref = result("label_correlation", shape, (given,))
+    core().label_correlation(given.ref, threads(), ref)
+    return packed
+
+
+def unpack(packed: Any, n: int) -> Any:
+    """The square matrices of packed correlations, with a diagonal of 1.
+
+    Args:
+        packed: (..., P), P = n(n-1)/2, any floating-point type.
+        n: number of probes N.
+
+    Returns:
+        (..., N, N), symmetric, in the framework and type of `packed`.
+
+    Raises:
+        ShapeError, DtypeError, ArgumentError, BackendError.
+    """
+    given = array("unpack", "packed", packed, FLOATS)
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
+        raise DtypeError(f"unpack: `n` must be an integer, got {type(n).__name__}")
+    if n < 1:
+        raise ArgumentError(f"unpack: `n` must be >= 1, got {n}")
+    length = _check.pairs(int(n))
+    if not given.shape or given.shape[-1] != length:
+        raise ShapeError(f"unpack: `packed` must be (..., {length}) for n = {n}, got {given.shape}")
+    rows, columns = np.triu_indices(n, 1)
+    if given.is_torch:
+        torch = sys.modules["torch"]
+        square = torch.ones((*given.shape[:-1], n, n), dtype=packed.dtype)
+        rows, columns, values = torch.from_numpy(rows), torch.from_numpy(columns), packed.detach()
+    else:
+        values = packed if isinstance(packed, np.ndarray) else np.from_dlpack(packed)
+        square = np.ones((*given.shape[:-1], n, n), dtype=values.dtype)
+    square[..., rows, columns] = values
+    square[..., columns, rows] = values
+    return square

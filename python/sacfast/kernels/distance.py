@@ -1,0 +1,134 @@
+"""Distances: how far two models' correlations lie apart.
+
+METHOD.md, section 2: D[s, v] = mean over the pairs i < j of |C_s[i, j] - C_v[i, j]|. Two
+functions: from correlations that are kept (`pairwise_distance`), and from outputs straight to
+distances (`correlation_distance`), which keeps nothing in between.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sacfast.errors import ArgumentError, ShapeError
+from sacfast.kernels import _check
+from sacfast.kernels._native import core, threads
+from sacfast.kernels._tensors import result
+
+VERSIONS = ("2024", "2022")
+
+
+def pairwise_distance(a: Any, b: Any = None, *, backend: str = "auto", out: Any = None) -> Any:
+    """Mean |a - b| over the pairs, for every row of `a` and every row of `b`.
+
+    Args:
+        a: packed correlations (A, P); float16, bfloat16, float32 or float64, any strides. Values
+            are read as float32.
+        b: likewise (B, P); None compares `a` with itself.
+        backend: "auto" or "cpu". Data is never moved between devices.
+        out: float32 array (A, B) to write into.
+
+    Returns:
+        float32 (A, B), in [0, 2] for correlations; 0 = the same structure. Without `b` exactly
+        symmetric, with a diagonal of exactly 0 (NaN for a row with NaN).
+
+    Raises:
+        ShapeError, DtypeError, ArgumentError, BackendError.
+
+    Departs from the paper: a mean over P pairs, not over N² entries; see `paper_scale`.
+
+    Source: SAC-JC (arXiv 2412.20768), section 3.
+    """
+    name = "pairwise_distance"
+    _check.backend(name, backend)
+    left = _check.matrix(name, "a", a, "(A, P)")
+    if left.shape[1] == 0:
+        raise ShapeError(f"pairwise_distance: `a` must have at least one pair, got {left.shape}")
+    right = left if b is None else _check.matrix(name, "b", b, "(B, P)")
+    if right.shape[1] != left.shape[1]:
+        raise ShapeError(
+            f"pairwise_distance: `b` must have P = {left.shape[1]} pairs like `a`, "
+            f"got {right.shape}"
+        )
+    distance, ref = result(name, (left.shape[0], right.shape[0]), (left, right), out)
+    core().pairwise_distance(left.ref, None if b is None else right.ref, threads(), ref)
+    return distance
+
+
+def correlation_distance(
+    outputs: Any,
+    source_correlations: Any,
+    *,
+    center: str = "double",
+    kernel: str = "cosine",
+    sigma: float | None = None,
+    rbf_normalized: bool = False,
+    backend: str = "auto",
+    out: Any = None,
+) -> Any:
+    """Distances of suspects to sources, from the suspects' outputs, keeping no correlation.
+
+    Args:
+        outputs: (S, N, C), or a list of (N, C_s); see `correlation`.
+        source_correlations: packed correlations (V, P) of the sources, P = N(N-1)/2, made with the
+            same settings.
+        center: see `correlation`.
+        kernel: see `correlation`.
+        sigma: see `correlation`.
+        rbf_normalized: see `correlation`.
+        backend: "auto" or "cpu". Data is never moved between devices.
+        out: float32 array (S, V) to write into.
+
+    Returns:
+        float32 (S, V), in [0, 2]; 0 = the same structure. The same bits as
+        `pairwise_distance(correlation(outputs), source_correlations)`.
+
+    Raises:
+        ShapeError, DtypeError, ArgumentError, BackendError.
+
+    Departs from the paper: see `correlation` and `pairwise_distance`.
+
+    Source: SAC-JC (arXiv 2412.20768), section 3.
+    """
+    name = "correlation_distance"
+    _check.backend(name, backend)
+    kind = _check.correlation_kind(name, center, kernel, sigma, rbf_normalized)
+    models = _check.models(name, "outputs", outputs, one=False)
+    sources = _check.matrix(name, "source_correlations", source_correlations, "(V, P)")
+    if models.probes == 1 or sources.shape[1] == 0:
+        raise ShapeError(
+            "correlation_distance: `outputs` must have at least two probes, and "
+            f"`source_correlations` one pair, got {sources.shape}"
+        )
+    if models.probes is not None and sources.shape[1] != (pairs := _check.pairs(models.probes)):
+        raise ShapeError(
+            f"correlation_distance: `source_correlations` must be (V, {pairs}) "
+            f"for N = {models.probes} probes, got {sources.shape}"
+        )
+    shape = (models.count, sources.shape[0])
+    distance, ref = result(name, shape, (*models.arrays, sources), out)
+    core().correlation_distance(models.refs, sources.ref, *kind, threads(), ref)
+    return distance
+
+
+def paper_scale(distance: Any, n: int, *, version: str = "2024") -> Any:
+    """Our distance in the authors' units, so that published thresholds can be compared.
+
+    Args:
+        distance: a distance, or an array of them.
+        n: number of probes N.
+        version: "2024" (SAC-JC): the sum over all N² entries divided by N², ours × (N-1)/N;
+            "2022" (SAC): half of that.
+
+    Returns:
+        `distance` scaled, of the same type.
+
+    Raises:
+        ArgumentError: n < 1, or another version.
+
+    Source: METHOD.md, section 2; the released code of SAC-JC and of SAC.
+    """
+    _check.choice("paper_scale", "version", version, VERSIONS)
+    if n < 1:
+        raise ArgumentError(f"paper_scale: `n` must be >= 1, got {n}")
+    factor = (n - 1) / n
+    return distance * (factor if version == "2024" else factor / 2)

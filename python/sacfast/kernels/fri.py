@@ -1,0 +1,58 @@
+"""FRI: features from reference images, for face verification without labels.
+
+METHOD.md, section 4. A verification service answers for a pair of images; the scores of a probe
+against R reference images take the place of a classifier's outputs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sacfast.errors import ShapeError
+from sacfast.kernels._native import core, threads
+from sacfast.kernels._tensors import array, result
+
+
+def fri_features(probe_embeddings: Any, reference_embeddings: Any) -> Any:
+    """Cosine scores of every probe against every reference image.
+
+    Args:
+        probe_embeddings: (S, N, E), or one model's (N, E); float16, bfloat16, float32 or float64,
+            any strides.
+        reference_embeddings: (S, R, E) or (R, E), of the same models.
+
+    Returns:
+        float32 (S, N, R) or (N, R), in [-1, 1]; 0 for a zero embedding. A torch tensor where one
+        came in.
+
+    Raises:
+        ShapeError, DtypeError, BackendError.
+
+    Source: SAC-JC (arXiv 2412.20768), section 4. The formula is not in the authors' released code;
+    it is reconstructed from the caption of their Fig. 1, "the inputs' model-specific features from
+    the reference-target pairs".
+    """
+    name = "fri_features"
+    probes = array(name, "probe_embeddings", probe_embeddings)
+    references = array(name, "reference_embeddings", reference_embeddings)
+    if len(probes.shape) not in (2, 3) or 0 in probes.shape[-2:]:
+        raise ShapeError(
+            "fri_features: `probe_embeddings` must be (S, N, E) or (N, E) with N, E >= 1, "
+            f"got {probes.shape}"
+        )
+    wanted = (*probes.shape[:-2], "R", probes.shape[-1])
+    if (
+        len(references.shape) != len(probes.shape)
+        or references.shape[:-2] != probes.shape[:-2]
+        or references.shape[-1] != probes.shape[-1]
+        or references.shape[-2] == 0
+    ):
+        shown = ", ".join(map(str, wanted))
+        raise ShapeError(
+            f"fri_features: `reference_embeddings` must be ({shown}) with R >= 1, "
+            f"got {references.shape}"
+        )
+    shape = (*probes.shape[:-1], references.shape[-2])
+    scores, ref = result(name, shape, (probes, references))
+    core().fri_features([probes.ref], [references.ref], threads(), ref)
+    return scores
