@@ -2,7 +2,7 @@
 
 Listing needs the names only, so a folder of a million files costs one walk through it; an image
 is read when it is chosen. In a folder every regular file counts, at any depth and whatever its
-suffix, apart from what is hidden (a name that begins with a dot); linked folders are not
+suffix, apart from what is hidden (a name that begins with a dot); linked folders are noted, not
 followed. Files are sorted by their path inside the folder. The first folder on that path is the
 image's label, where every image lies in one.
 """
@@ -35,7 +35,7 @@ class Images:
         items: Paths, or uint8 arrays (H, W), (H, W, 1) or (H, W, 3).
         root: The folder that the paths are relative to.
         labels: The class of each, or None.
-        unlisted: Folders that could not be listed, each as "name: why".
+        unlisted: Folders that were not listed, each as "name: why".
     """
 
     items: Sequence[Any]
@@ -112,6 +112,11 @@ def _list_directory(root: Path) -> Images:
         below[:] = [name for name in below if not name.startswith(".")]
         inside = os.path.relpath(folder, root)
         prefix = "" if inside == "." else f"{inside}/"
+        unlisted.extend(
+            f"{_printable(prefix + name)}: a linked folder, not followed"
+            for name in below
+            if Path(folder, name).is_symlink()
+        )
         paths.extend(prefix + name for name in files if not name.startswith("."))
     paths.sort()
     labels = None

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 64_000_000
 # Formats with a decoder inside Pillow. EPS, for one, would start Ghostscript on the file.
-FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 # What Pillow's decoders are known to raise on damaged files.
 _DECODE_ERRORS = (
     OSError,
