@@ -151,7 +151,7 @@ def test_damaged_exif_is_no_obstacle(picture: Picture, encoded: Encoded) -> None
     assert decode(data).shape == (8, 8, 3)
 
 
-@pytest.mark.parametrize("file_format", ["GIF", "TIFF", "WEBP", "PNG"])
+@pytest.mark.parametrize("file_format", ["GIF", "TIFF", "WEBP", "PNG", "MPO"])
 def test_the_first_frame_of_an_animation_is_used(encoded: Encoded, file_format: str) -> None:
     frames = [Image.new("RGB", (4, 4), (shade, shade, shade)) for shade in (0, 255, 128)]
     data = encoded(frames[0], file_format, save_all=True, append_images=frames[1:])

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
 MAX_PIXELS = 64_000_000
-# Formats with a decoder inside Pillow. EPS, for one, would start Ghostscript on the file.
+# Formats with a decoder inside Pillow; JPEG's also opens MPO, JPEG with several frames. EPS, for
+# one, would start Ghostscript on the file.
 FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 # What Pillow's decoders are known to raise on damaged files.
 _DECODE_ERRORS = (
