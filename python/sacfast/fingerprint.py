@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ShapeError
+from sacfast.errors import ShapeError
 
 #: Every form in which a model may answer. The first five are one ladder of access, from the
 #: finest to the coarsest; the last three belong to face verification.

@@ -8,10 +8,10 @@
 
 from __future__ import annotations
 
-from .conformal import conformal_p
-from .fdr import benjamini_hochberg
-from .metrics import auc, clopper_pearson, tpr_at_fpr
-from .reach import Reach, reach
+from sacfast.statistics.conformal import conformal_p
+from sacfast.statistics.fdr import benjamini_hochberg
+from sacfast.statistics.metrics import auc, clopper_pearson, tpr_at_fpr
+from sacfast.statistics.reach import Reach, reach
 
 __all__ = [
     "Reach",

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import ArgumentError, ShapeError
+from sacfast.errors import ArgumentError, ShapeError
 
 
 def group_codes(groups: Sequence[Hashable] | None, members: int) -> NDArray[np.intp]:

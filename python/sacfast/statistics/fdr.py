@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import ArgumentError
+from sacfast.errors import ArgumentError
 
 
 def benjamini_hochberg(p: ArrayLike) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import ArgumentError
+from sacfast.errors import ArgumentError
 
 
 def _finite_1d(function: str, name: str, values: ArrayLike) -> NDArray[np.float64]:
