@@ -1,0 +1,125 @@
+"""Makes the models that the plan names, in two processes, and picks up where a run stopped.
+
+`demo.json` says which demo a folder holds and which of its models are complete, with the accuracy
+of each on images that nobody trained on. Every model has its own seed and its own single thread,
+so how many processes share the work changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from sacfast.demo.plan import SOURCE, Recipe
+from sacfast.errors import ArgumentError
+
+__all__ = ["Diary", "make_models"]
+
+VERSION = 1  # of the recipes: models that another version made are not used
+PROCESSES = 2
+
+
+class Diary:
+    """What a demo's folder holds: its seed, and the models that are complete.
+
+    Args:
+        out: The demo's folder; made where it is missing.
+        seed: The demo's seed.
+
+    Raises:
+        ArgumentError: The folder holds something else.
+    """
+
+    def __init__(self, out: Path, seed: int) -> None:
+        self._path = out / "demo.json"
+        key = {"recipes": VERSION, "seed": seed}
+        self.accuracy: dict[str, float] = {}
+        if self._path.is_file():
+            held = json.loads(self._path.read_text(encoding="utf-8"))
+            if {name: held.get(name) for name in key} != key:
+                raise ArgumentError(
+                    f"demo: `out` must be new or hold the demo of seed {seed}, "
+                    f"got {out} with the demo of seed {held.get('seed')}",
+                    hint=f"--out {out}-{seed}",
+                )
+            self.accuracy = held["accuracy"]
+        elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise ArgumentError(
+                f"demo: `out` must be a new or empty folder, got {out}", hint="--out ANOTHER"
+            )
+        self._key = key
+        out.mkdir(parents=True, exist_ok=True)
+        self._write()
+
+    def note(self, name: str, accuracy: float) -> None:
+        """Write down that a model is complete."""
+        self.accuracy[name] = accuracy
+        self._write()
+
+    def _write(self) -> None:
+        unfinished = self._path.with_suffix(".part")
+        content: dict[str, Any] = {**self._key, "accuracy": dict(sorted(self.accuracy.items()))}
+        unfinished.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        unfinished.replace(self._path)
+
+
+def make_models(
+    out: Path, seed: int, source: Recipe, recipes: list[Recipe], diary: Diary
+) -> Iterator[str]:
+    """Make what is missing, the source first; gives each name as its model is complete."""
+    missing = [recipe for recipe in recipes if not _complete(out, recipe, diary)]
+    if not missing and _complete(out, source, diary):
+        return
+    with _processes(min(PROCESSES, len(os.sched_getaffinity(0)))) as pool:
+        if not _complete(out, source, diary):
+            diary.note(source.name, pool.submit(_make, out, seed, source).result())
+            yield source.name
+        running = {pool.submit(_make, out, seed, recipe): recipe.name for recipe in missing}
+        for done in as_completed(running):
+            diary.note(running[done], done.result())
+            yield running[done]
+
+
+def _complete(out: Path, recipe: Recipe, diary: Diary) -> bool:
+    return recipe.name in diary.accuracy and (out / recipe.name).is_dir()
+
+
+@contextmanager
+def _processes(count: int) -> Iterator[ProcessPoolExecutor]:
+    pool = ProcessPoolExecutor(count, get_context("spawn"), initializer=_single_thread)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _single_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+
+
+def _make(out: Path, seed: int, recipe: Recipe) -> float:
+    import torch
+
+    from sacfast.demo.digits import load_digits
+    from sacfast.demo.networks import SOURCE_ARCHITECTURE, accuracy, inputs, load, save
+
+    digits = load_digits(seed)
+    pixels, labels = digits.of(recipe.share)
+    source = partial(load, SOURCE_ARCHITECTURE, out / SOURCE)
+    network = recipe.make(inputs(pixels), torch.from_numpy(labels), source)
+    folder = out / recipe.name
+    if folder.exists():
+        shutil.rmtree(folder)
+    save(network, recipe.architecture, folder)
+    return accuracy(network, *digits.of("probes"))

@@ -1,0 +1,175 @@
+"""Which models a run of the demo makes, and which of them are stolen.
+
+Innocent models all come out of one process: architecture, share of the images and seed are drawn
+for each by itself and alike, whether it goes to the null bank or among the suspects. So null
+models and innocent suspects are exchangeable one by one, which is what the p-values rest on. Half
+of them have the source's architecture, and half of them the source's images: every fourth is a
+twin of the source, which differs by nothing but its seed, the hardest kind of innocent there is.
+
+The suspects' numbers are dealt out at random, so no name gives the truth away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from sacfast.demo import thefts
+from sacfast.demo.digits import Owner
+from sacfast.demo.networks import ARCHITECTURES, RATE, SOURCE_ARCHITECTURE, create, train
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+__all__ = [
+    "FULL",
+    "NULL_BANK",
+    "REGISTRY",
+    "SOURCE",
+    "Recipe",
+    "Size",
+    "Theft",
+    "make_plan",
+    "make_source",
+    "twins",
+]
+
+SOURCE = "source"
+NULL_BANK = "null-bank"
+REGISTRY = "registry"
+STEPS = 150
+Attack = Literal["fine-tuning", "last layer", "pruning", "probabilities", "labels"]
+
+
+@dataclass(frozen=True)
+class Theft:
+    """One way of stealing: what a reader is told, and the function that does it."""
+
+    attack: Attack
+    how: str
+    architecture: str
+    steal: Callable[..., nn.Module]
+
+
+def _thefts() -> tuple[Theft, ...]:
+    def weights(attack: Attack, how: str, steal: Callable[..., nn.Module]) -> Theft:
+        return Theft(attack, how, SOURCE_ARCHITECTURE, steal)
+
+    def taught(architecture: str, labels_only: bool) -> Theft:
+        attack: Attack = "labels" if labels_only else "probabilities"
+        steal = partial(
+            thefts.extract, architecture=architecture, labels_only=labels_only, steps=2 * STEPS
+        )
+        return Theft(attack, f"{architecture} taught by its {attack}", architecture, steal)
+
+    return (
+        *(
+            weights(
+                "fine-tuning",
+                f"fine-tuned, {steps} steps at {rate:g}",
+                partial(thefts.fine_tune, steps=steps, rate=rate),
+            )
+            for steps, rate in ((100, 1e-3), (200, 1e-3), (200, 3e-3))
+        ),
+        *(
+            weights("last layer", how, partial(thefts.train_last_layer, steps=2 * STEPS, anew=anew))
+            for how, anew in (("last layer fine-tuned", False), ("last layer trained anew", True))
+        ),
+        *(
+            weights(
+                "pruning",
+                f"{fraction:.0%} of filters pruned, fine-tuned",
+                partial(thefts.prune, fraction=fraction, steps=75, rate=2e-3),
+            )
+            for fraction in (0.2, 0.4, 0.6)
+        ),
+        *(taught(name, False) for name in ("resnet18", "densenet121", "test_efficientnet")),
+        *(taught(name, True) for name in ("resnet18", "resnetv2_18")),
+    )
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much a run makes."""
+
+    null_models: int = 99
+    innocent_suspects: int = 12
+    thefts: tuple[Theft, ...] = _thefts()
+
+
+FULL = Size()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one model is made.
+
+    Attributes:
+        name: Its folder, relative to the demo's.
+        seed: Decides its initial weights and its batches.
+        architecture: One of `ARCHITECTURES`.
+        share: Whose images it is trained on.
+        theft: How it is stolen; None for an innocent model.
+    """
+
+    name: str
+    seed: int
+    architecture: str
+    share: Owner
+    theft: Theft | None = None
+
+    @property
+    def how(self) -> str:
+        """What the truth table says of it."""
+        if self.theft is not None:
+            return self.theft.how
+        return f"{self.architecture} of its own, {self.share}'s images"
+
+    def make(
+        self, images: torch.Tensor, labels: torch.Tensor, source: Callable[[], nn.Module]
+    ) -> nn.Module:
+        """The trained network; only a theft calls for the source."""
+        if self.theft is None:
+            network = create(self.architecture, self.seed)
+            return train(network, images, labels, steps=STEPS, rate=RATE, seed=self.seed)
+        return self.theft.steal(source(), images, labels, seed=self.seed)
+
+
+def make_source(seed: int) -> Recipe:
+    """The source: trained on the owner's images."""
+    return Recipe(SOURCE, _seeds(seed, 1)[0], SOURCE_ARCHITECTURE, "owner")
+
+
+def make_plan(seed: int, size: Size = FULL) -> list[Recipe]:
+    """Everything but the source: the null bank, then the suspects in the order of their names."""
+    innocents = size.null_models + size.innocent_suspects
+    suspects = size.innocent_suspects + len(size.thefts)
+    seeds = iter(_seeds(seed, 1 + innocents + len(size.thefts))[1:])
+    draw = np.random.default_rng((seed, 1))
+    names = [f"{NULL_BANK}/null-{number:03}" for number in range(1, size.null_models + 1)]
+    names += [f"{REGISTRY}/suspect-{place + 1:02}" for place in draw.permutation(suspects)]
+    recipes = [_innocent(name, next(seeds), draw) for name in names[:innocents]]
+    for name, theft in zip(names[innocents:], size.thefts, strict=True):
+        recipes.append(Recipe(name, next(seeds), theft.architecture, "thief", theft))
+    return sorted(recipes, key=lambda recipe: recipe.name)
+
+
+def twins(recipes: list[Recipe]) -> int:
+    """How many innocent models differ from the source by nothing but their seed."""
+    alike = (SOURCE_ARCHITECTURE, "owner", None)
+    return sum((r.architecture, r.share, r.theft) == alike for r in recipes)
+
+
+def _innocent(name: str, seed: int, draw: np.random.Generator) -> Recipe:
+    others = [other for other in ARCHITECTURES if other != SOURCE_ARCHITECTURE]
+    architecture = SOURCE_ARCHITECTURE if draw.random() < 0.5 else str(draw.choice(others))
+    return Recipe(name, seed, architecture, "owner" if draw.random() < 0.5 else "thief")
+
+
+def _seeds(seed: int, count: int) -> list[int]:
+    return [int(state) for state in np.random.SeedSequence(seed).generate_state(count)]
