@@ -8,10 +8,10 @@ cheap and imports no framework; running a checkpoint imports torch and timm.
     timm_checkpoint.py  config.json + model.safetensors
     outputs_file.py     answers that were collected elsewhere (.safetensors, .npy)
     preprocess.py       from probe pixels to a network's input, with a digest
-    _formats.py         which file names mean what, and which are refused
+    formats.py         which file names mean what, and which are refused
     _files.py           opening files of strangers; strict JSON
     _safetensors.py     the header of a safetensors file, checked before anything else reads it
-    _answers.py         what a model's answers must look like
+    answers.py          what a model's answers must look like
 
 A model is hostile input. Nothing here unpickles, follows a link out of the registry, opens
 anything but a regular file, or touches the network; whatever is wrong with a model becomes a

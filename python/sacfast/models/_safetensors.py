@@ -15,7 +15,7 @@ from typing import Any
 
 from sacfast.errors import ModelError, RefusedModelError
 from sacfast.models._files import SafeFile, strict_json
-from sacfast.models._formats import refusal
+from sacfast.models.formats import refusal
 
 MAX_HEADER_BYTES = 16 << 20
 MAX_TENSORS = 100_000

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from numpy.typing import NDArray
 
 from sacfast.errors import ModelError, RefusedModelError
-from sacfast.models import _formats
+from sacfast.models import formats
 from sacfast.models._files import read_config, short
 from sacfast.models.outputs_file import OutputsFile
 from sacfast.models.timm_checkpoint import TimmCheckpoint
@@ -40,6 +40,7 @@ class Model(Protocol):
         outputs_kind: What its answers are: logits, probs, labels, ... (see canonical_outputs).
         digits: Decimals that its probabilities were rounded to, where known.
         k: How many classes a top-k answer gives.
+        framework: The package that runs it, imported when it must answer; "" for none.
     """
 
     @property
@@ -52,6 +53,8 @@ class Model(Protocol):
     def digits(self) -> int | None: ...
     @property
     def k(self) -> int | None: ...
+    @property
+    def framework(self) -> str: ...
 
     def outputs(self, probes: ProbeSet) -> NDArray[Any]:
         """Answers on the probes: float32 (N, C), or int64 (N,) for labels."""
@@ -87,21 +90,21 @@ def open_model(path: Path | str, *, root: Path | str | None = None) -> Model:
 
 
 def _open_file(path: Path, root: Path) -> Model:
-    if path.suffix.lower() in _formats.OUTPUTS_SUFFIXES:
+    if path.suffix.lower() in formats.OUTPUTS_SUFFIXES:
         return OutputsFile(path, root, {})
     raise _unreadable([path.name])
 
 
 def _open_folder(folder: Path, names: set[str], root: Path) -> Model:
-    if _formats.WEIGHTS in names:
-        if _formats.CONFIG not in names:
+    if formats.WEIGHTS in names:
+        if formats.CONFIG not in names:
             raise ModelError("there is model.safetensors but no config.json that describes it")
-        config = read_config(folder / _formats.CONFIG, root)
-        return TimmCheckpoint(folder / _formats.WEIGHTS, root, config)
-    for name in _formats.OUTPUTS:
+        config = read_config(folder / formats.CONFIG, root)
+        return TimmCheckpoint(folder / formats.WEIGHTS, root, config)
+    for name in formats.OUTPUTS:
         if name in names:
-            has_config = _formats.CONFIG in names
-            config = read_config(folder / _formats.CONFIG, root) if has_config else {}
+            has_config = formats.CONFIG in names
+            config = read_config(folder / formats.CONFIG, root) if has_config else {}
             return OutputsFile(folder / name, root, config)
     raise _unreadable(sorted(names))
 
@@ -109,18 +112,18 @@ def _open_folder(folder: Path, names: set[str], root: Path) -> Model:
 def _unreadable(names: list[str]) -> ModelError:
     """The reason why none of these files makes a model that can be opened."""
     for name in names:
-        if _formats.can_run_code(name):
-            return RefusedModelError(_formats.refusal(name))
+        if formats.can_run_code(name):
+            return RefusedModelError(formats.refusal(name))
     for name in names:
-        if PurePath(name).suffix.lower() in _formats.OTHER_SUFFIXES:
+        if PurePath(name).suffix.lower() in formats.OTHER_SUFFIXES:
             return ModelError(f"the format of {name[:80]!r} is not supported yet")
     for name in names:
-        if PurePath(name).suffix.lower() in _formats.OUTPUTS_SUFFIXES:
+        if PurePath(name).suffix.lower() in formats.OUTPUTS_SUFFIXES:
             return ModelError(
                 f"{name[:80]!r} is not read: weights are expected in model.safetensors, answers "
                 "in outputs.safetensors or outputs.npy"
             )
-    if _formats.CONFIG in names:
+    if formats.CONFIG in names:
         return ModelError("there is config.json but no model.safetensors with the weights")
     if not names:
         return ModelError("the folder is empty")

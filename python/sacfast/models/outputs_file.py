@@ -25,9 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sacfast.errors import ModelError, RefusedModelError
-from sacfast.models._answers import KINDS, checked_answers, guess_kind
+from sacfast.models.answers import KINDS, checked_answers, guess_kind
 from sacfast.models._files import SafeFile, short
-from sacfast.models._formats import refusal
+from sacfast.models.formats import refusal
 from sacfast.models._safetensors import read_header
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class OutputsFile:
     """A model that is known by its answers only."""
 
     preprocessing_digest = ""
+    framework = ""
 
     def __init__(self, path: Path, root: Path, config: Mapping[str, Any]) -> None:
         file = SafeFile.check(path, root)

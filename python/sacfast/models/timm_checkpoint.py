@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sacfast.errors import ModelError, RefusedModelError
-from sacfast.models._answers import MAX_CLASSES, checked_answers
+from sacfast.models.answers import MAX_CLASSES, checked_answers
 from sacfast.models._files import SafeFile, short
 from sacfast.models._safetensors import read_header
 from sacfast.models.preprocess import Preprocessing
@@ -65,6 +65,7 @@ class TimmCheckpoint:
     outputs_kind = "logits"
     digits = None
     k = None
+    framework = "timm"
 
     def __init__(self, weights: Path, root: Path, config: Mapping[str, Any]) -> None:
         for name in _CODE_REQUESTS:

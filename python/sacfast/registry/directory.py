@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sacfast.errors import ArgumentError
-from sacfast.models import _formats
+from sacfast.models import formats
 
 MAX_DEPTH = 8
 _CACHE = "models--"
@@ -73,7 +73,7 @@ def list_models(root: Path | str) -> list[Entry]:
         raise ArgumentError(
             f"list_models: `root` must be readable, got {str(root)!r}: {error.strerror}"
         ) from error
-    if {_formats.CONFIG, _formats.WEIGHTS} <= names:
+    if {formats.CONFIG, formats.WEIGHTS} <= names:
         name = printable(top.resolve().name)
         return [Entry(name, top, name, top)]
     paths = _walk(top, 0)
@@ -94,7 +94,7 @@ def _walk(folder: Path, depth: int) -> Iterator[Path]:
         path = folder / item.name
         if item.is_dir():
             yield from _visit(path, depth + 1)
-        elif _formats.is_model_file(item.name):
+        elif formats.is_model_file(item.name):
             yield path
 
 
@@ -109,8 +109,8 @@ def _visit(folder: Path, depth: int) -> Iterator[Path]:
         snapshots = _visible(folder / "snapshots")
         yield from (folder / "snapshots" / item.name for item in snapshots)
         return
-    marked = any(_formats.marks_model_folder(item.name) for item in items)
-    holder = any(item.is_dir() or _formats.is_model_file(item.name) for item in items)
+    marked = any(formats.marks_model_folder(item.name) for item in items)
+    holder = any(item.is_dir() or formats.is_model_file(item.name) for item in items)
     if marked or not holder or depth >= MAX_DEPTH:
         yield folder
     elif not folder.is_symlink():

@@ -1,0 +1,397 @@
+"""Runs many models in worker processes, and survives all of them.
+
+    run_models ──> _Pool ──frames──> worker.py, worker.py, ...
+
+One loop, in the caller's thread, hands models to workers, reads their frames as they arrive,
+and watches the clock. A worker that crashes, hangs, or says what it shouldn't is killed with all
+its children and replaced by a fresh one; its model becomes a result with a reason, and nothing
+else is lost. What a worker sends is checked before it is believed, since the model that ran in
+it may have taken it over. Whatever ends the loop (the last result, an exception, Ctrl-C, the
+caller losing interest) ends every worker.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import sacfast
+from sacfast.errors import ArgumentError, BackendError
+from sacfast.models.answers import KINDS, MAX_CLASSES
+from sacfast.probes.probe_set import ProbeSet
+from sacfast.registry import Entry
+from sacfast.scanning.frames import Decoder, FrameError, Header, pack
+
+TIMEOUT = 300.0
+MEMORY = 8 << 30
+
+WORKER_COMMAND = (sys.executable, "-m", "sacfast.scanning.worker")
+
+# A worker that starts or imports torch is not yet at a model's mercy; a cold disk may be slow.
+_START_SECONDS = 300.0
+_READ_BYTES = 1 << 20
+_MAX_REASON = 500
+_STDERR_TAIL = 2000
+
+# What a worker is told of the parent's surroundings: enough to run, and no secret.
+_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "VIRTUAL_ENV", "PYTHONHOME")
+
+Known = Callable[[str, str, str], bool]
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What became of one model.
+
+    Attributes:
+        status: "ok" (run now), "known" (its fingerprint exists), "failed" or "refused".
+        reason: Why it has no outputs; "" for ok and known.
+        digest: The model's content digest; "" if it could not be opened.
+        preprocessing_digest: How probes are prepared for it.
+        outputs_kind: What its outputs are.
+        digits: Decimals of its probabilities, where known.
+        k: Classes of a top-k answer, where known.
+        outputs: (N, C) float32 or (N,) int64; None unless the status is "ok".
+        seconds: Wall time from opening to the answer, without the import of its framework.
+    """
+
+    status: str
+    reason: str = ""
+    digest: str = ""
+    preprocessing_digest: str = ""
+    outputs_kind: str = ""
+    digits: int | None = None
+    k: int | None = None
+    outputs: NDArray[Any] | None = None
+    seconds: float = 0.0
+
+
+def run_models(
+    models: Sequence[Entry | Path],
+    probes_path: Path | str,
+    *,
+    known: Known,
+    workers: int | None = None,
+    timeout: float = TIMEOUT,
+    memory: int = MEMORY,
+) -> Iterator[tuple[int, Result]]:
+    """Open every model, and run those that are not known yet.
+
+    Args:
+        models: Entries of a registry, or paths of models outside any.
+        probes_path: A saved probe set.
+        known: Called in this thread with (digest, preprocessing_digest, outputs_kind); a model
+            for which it says True is not run.
+        workers: Processes; None: one per core that this process may use.
+        timeout: Wall seconds that one model may take, without the import of its framework.
+        memory: Bytes that one model may use beyond what the framework takes.
+
+    Yields:
+        (position in `models`, its Result), as they finish; one for every model.
+
+    Raises:
+        ProbeError: The probe set can't be read.
+        BackendError: Workers can't be started at all.
+    """
+    count = len(os.sched_getaffinity(0)) if workers is None else workers
+    for name, value in (("workers", count), ("timeout", timeout), ("memory", memory)):
+        if not value > 0:
+            raise ArgumentError(f"run_models: `{name}` must be > 0, got {value}")
+    path = Path(probes_path).resolve()
+    rows = len(ProbeSet.open(path))
+    return _Pool(models, path, rows, known, count, timeout, memory).run()
+
+
+class _Clock:
+    """Seconds, without those that the caller spent on results: no model pays for them."""
+
+    def __init__(self) -> None:
+        self._away = 0.0
+
+    def now(self) -> float:
+        return time.monotonic() - self._away
+
+    @contextlib.contextmanager
+    def away(self) -> Iterator[None]:
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self._away += time.monotonic() - start
+
+
+class _Worker:
+    """One worker process, and the model that it has in hand.
+
+    `stage` is what the parent waits for: starting, idle (nothing), opening, importing, running.
+    """
+
+    def __init__(self, settings: Header, folder: str, rows: int, deadline: float) -> None:
+        self.errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in kill()
+        self.process = subprocess.Popen(
+            WORKER_COMMAND,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            bufsize=0,
+            cwd=folder,
+            env=_environment(folder),
+            start_new_session=True,
+        )
+        if self.process.stdin is None or self.process.stdout is None:
+            raise BackendError("run_models: a worker came without its channel")
+        self.stdin, self.stdout = self.process.stdin, self.process.stdout
+        os.set_blocking(self.stdin.fileno(), False)
+        self.decoder = Decoder(lambda header: _body_size(header, rows))
+        self.stage = "starting"
+        self.deadline = deadline
+        self.position = -1
+        self.started = 0.0
+        self.left = 0.0
+        self.opened = Result("failed")
+        self.send(settings)
+
+    def send(self, header: Header) -> None:
+        """Send a header. The pipe of a worker that listens is empty; another's end shows soon."""
+        with contextlib.suppress(BrokenPipeError, BlockingIOError):
+            os.write(self.stdin.fileno(), pack(header))
+
+    def kill(self) -> int:
+        """End the process and all its children; returns its exit status."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        status = self.process.wait()
+        for stream in (self.stdin, self.stdout, self.errors):
+            stream.close()
+        return status
+
+    def last_words(self) -> str:
+        """The end of what the worker wrote to its standard error."""
+        size = self.errors.seek(0, os.SEEK_END)
+        self.errors.seek(max(0, size - _STDERR_TAIL))
+        return _clean(self.errors.read().decode("utf-8", "replace").strip()[-_MAX_REASON:])
+
+
+class _Pool:
+    def __init__(
+        self,
+        models: Sequence[Entry | Path],
+        probes_path: Path,
+        rows: int,
+        known: Known,
+        count: int,
+        timeout: float,
+        memory: int,
+    ) -> None:
+        self._models = models
+        self._waiting = deque(range(len(models)))
+        self._settings = {"probes": str(probes_path), "memory": memory, "parent": os.getpid()}
+        self._rows = rows
+        self._known = known
+        self._count = count
+        self._timeout = timeout
+        self._clock = _Clock()
+        self._workers: set[_Worker] = set()
+        self._selector = selectors.DefaultSelector()
+
+    def run(self) -> Iterator[tuple[int, Result]]:
+        with tempfile.TemporaryDirectory(prefix="sacfast-worker-") as folder, self._selector:
+            try:
+                while self._employ(folder):
+                    for position, result in self._listen():
+                        with self._clock.away():
+                            yield position, result
+            finally:
+                for worker in self._workers:
+                    worker.kill()
+
+    def _employ(self, folder: str) -> bool:
+        """Give waiting models to idle workers, or to new ones; False when all is done."""
+        for worker in self._workers:
+            if worker.stage == "idle" and self._waiting:
+                self._assign(worker, self._waiting.popleft())
+        unpaid = sum(worker.stage == "starting" for worker in self._workers)
+        while len(self._workers) < self._count and unpaid < len(self._waiting):
+            deadline = self._clock.now() + _START_SECONDS
+            worker = _Worker(self._settings, folder, self._rows, deadline)
+            self._workers.add(worker)
+            self._selector.register(worker.stdout, selectors.EVENT_READ, worker)
+            unpaid += 1
+        return bool(self._waiting) or any(w.position >= 0 for w in self._workers)
+
+    def _assign(self, worker: _Worker, position: int) -> None:
+        model = self._models[position]
+        path, root = (model.path, model.root) if isinstance(model, Entry) else (model, None)
+        worker.position = position
+        worker.started = self._clock.now()
+        worker.stage, worker.deadline = "opening", worker.started + self._timeout
+        worker.send({"open": str(path.absolute()), "root": root and str(root.absolute())})
+
+    def _listen(self) -> Iterator[tuple[int, Result]]:
+        """Wait for the next frames, deaths or deadlines, and make results of them."""
+        deadlines = [worker.deadline for worker in self._workers if worker.stage != "idle"]
+        wait = max(0.0, min(deadlines, default=0.0) - self._clock.now())
+        ready = {key.data for key, _ in self._selector.select(wait)}
+        for worker in ready:
+            data = os.read(worker.stdout.fileno(), _READ_BYTES)
+            if not data:
+                yield from self._lose(worker)
+                continue
+            try:
+                for header, body in worker.decoder.feed(data):
+                    yield from self._hear(worker, header, body)
+            except FrameError as error:
+                yield from self._lose(worker, f"its worker sent {error}")
+        for worker in self._workers - ready:
+            if worker.stage != "idle" and self._clock.now() >= worker.deadline:
+                yield from self._lose(worker, f"gave no answer within {self._timeout:g} s")
+
+    def _hear(self, worker: _Worker, header: Header, body: bytes) -> Iterator[tuple[int, Result]]:
+        """One frame of a worker: the next stage of its model, or the model's result."""
+        now = self._clock.now()
+        stage = worker.stage
+        if stage == "starting" and header.get("ready") is True:
+            worker.stage = "idle"
+        elif stage in ("opening", "importing", "running") and "failed" in header:
+            status = "refused" if header.get("status") == "refused" else "failed"
+            yield self._finish(worker, status, _clean(str(header["failed"])))
+        elif stage == "opening" and "opened" in header:
+            worker.opened = opened = _opened(header["opened"])
+            worker.left = worker.deadline - now
+            with self._clock.away():
+                known = self._known(opened.digest, opened.preprocessing_digest, opened.outputs_kind)
+            worker.send({"run": not known})
+            if known:
+                yield self._finish(worker, "known")
+            else:
+                worker.stage, worker.deadline = "importing", now + _START_SECONDS
+        elif stage == "importing" and header.get("running") is True:
+            worker.stage, worker.deadline = "running", now + worker.left
+            worker.started = worker.deadline - self._timeout
+        elif stage == "running" and "shape" in header:
+            outputs = np.frombuffer(body, header["dtype"]).reshape(header["shape"])
+            yield self._finish(worker, "ok", outputs=outputs)
+        else:
+            raise FrameError("an answer that nobody asked for")
+
+    def _finish(
+        self, worker: _Worker, status: str, reason: str = "", outputs: NDArray[Any] | None = None
+    ) -> tuple[int, Result]:
+        """The result of the worker's model; the worker is free for the next."""
+        known = worker.opened
+        result = Result(
+            status,
+            reason,
+            known.digest,
+            known.preprocessing_digest,
+            known.outputs_kind,
+            known.digits,
+            known.k,
+            outputs,
+            self._clock.now() - worker.started,
+        )
+        position = worker.position
+        worker.stage, worker.position, worker.opened = "idle", -1, Result("failed")
+        return position, result
+
+    def _lose(self, worker: _Worker, reason: str = "") -> Iterator[tuple[int, Result]]:
+        """Give a worker up; the model that it had in hand gets the reason, or its death."""
+        self._selector.unregister(worker.stdout)
+        self._workers.remove(worker)
+        last_words = worker.last_words()
+        if not reason:
+            # Its channel is closed; its own status follows, unless it only pretends to be dead.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                worker.process.wait(1)
+        status = worker.kill()
+        reason = reason or _death(status)
+        if worker.stage == "starting":
+            raise BackendError(
+                f"run_models: a worker process could not start ({reason})",
+                hint=f"it said: {last_words}" if last_words else None,
+            )
+        if worker.position >= 0:
+            yield self._finish(worker, "failed", reason)
+
+
+def _death(status: int) -> str:
+    """A process's end in plain words."""
+    if status >= 0:
+        return f"ended its worker process with exit status {status}"
+    name = signal.Signals(-status).name if -status in set(signal.Signals) else "unknown"
+    hint = ", perhaps because the machine ran out of memory" if -status == signal.SIGKILL else ""
+    return f"crashed: signal {-status} ({name}){hint}"
+
+
+def _opened(value: Any) -> Result:
+    """What a worker says about a model that it opened, checked."""
+    if not isinstance(value, dict):
+        raise FrameError("a description of its model that is no object")
+    digest, preprocessing = value.get("digest"), value.get("preprocessing_digest")
+    kind, digits, k = value.get("outputs_kind"), value.get("digits"), value.get("k")
+    if not _is_digest(digest) or not (preprocessing == "" or _is_digest(preprocessing)):
+        raise FrameError("a digest that is none")
+    if kind not in KINDS:
+        raise FrameError("an unknown kind of outputs")
+    if not all(n is None or (type(n) is int and 0 <= n <= MAX_CLASSES) for n in (digits, k)):
+        raise FrameError("numbers that are out of range")
+    return Result("failed", "", str(digest), str(preprocessing), str(kind), digits, k)
+
+
+def _is_digest(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
+
+
+def _body_size(header: Header, rows: int) -> int:
+    """How many bytes of numbers follow a header: only outputs of a possible size may."""
+    if "shape" not in header:
+        return 0
+    shape, dtype = header["shape"], header.get("dtype")
+    if not isinstance(shape, list) or not all(type(side) is int for side in shape):
+        raise FrameError("outputs without a shape")
+    if dtype == "<i8" and shape == [rows]:
+        return rows * 8
+    if dtype == "<f4" and len(shape) == 2 and shape[0] == rows and 2 <= shape[1] <= MAX_CLASSES:
+        return prod(shape) * 4
+    raise FrameError(f"outputs of a wrong shape or type for {rows} probes")
+
+
+def _environment(folder: str) -> dict[str, str]:
+    """What a worker sees: this package, one thread, no GPU, no hub, a home that is empty."""
+    environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+    package = str(Path(sacfast.__file__).resolve().parents[1])
+    inherited = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
+    return {
+        **environment,
+        "PYTHONPATH": os.pathsep.join([package, *(str(Path(p).absolute()) for p in inherited)]),
+        "PYTHONSAFEPATH": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUTF8": "1",
+        "HOME": folder,
+        "TMPDIR": folder,
+        "HF_HUB_OFFLINE": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+        **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
+    }
+
+
+def _clean(text: str) -> str:
+    """A stranger's text made fit for a terminal and a database."""
+    text = "".join(c if c.isprintable() else " " for c in text[:_MAX_REASON])
+    return " ".join(text.split())
