@@ -16,19 +16,6 @@ from numpy.typing import NDArray
 
 from sacfast.errors import ShapeError
 
-#: Every form in which a model may answer. The first five are one ladder of access, from the
-#: finest to the coarsest; the last three belong to face verification.
-OUTPUTS_KINDS = (
-    "logits",
-    "logprobs",
-    "probs",
-    "topk",
-    "labels",
-    "embeddings",
-    "scores",
-    "decisions",
-)
-
 
 class FingerprintKey(NamedTuple):
     """What identifies a fingerprint; digests are SHA-256 in hex."""

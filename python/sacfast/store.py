@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ArgumentError, StoreError
-from .fingerprint import Fingerprint, FingerprintKey
+from sacfast.errors import ArgumentError, StoreError
+from sacfast.fingerprint import Fingerprint, FingerprintKey
 
 SCHEMA_VERSION = 1
 APPLICATION_ID = 0x5AC_FA57
@@ -68,6 +68,8 @@ CREATE TABLE scan_models (
     model_digest TEXT NOT NULL,
     preprocessing_digest TEXT NOT NULL,
     outputs_kind TEXT NOT NULL,
+    digits   INTEGER,
+    k        INTEGER,
     dropped  INTEGER NOT NULL,
     PRIMARY KEY (scan, role, position)
 );
@@ -102,11 +104,12 @@ class ModelRecord:
         role: "source", "null" or "suspect".
         name: Its name in the registry.
         group: The group that it shares with models of the same author or family.
-        status: "ok"; "failed" or "refused" (it gave no outputs); "source", "null model" or
-            "duplicate ..." where the registry's entry was left out of the comparison.
+        status: "ok"; "failed" or "refused" (it gave no outputs); "source" or "null model" where
+            an entry of the registry plays that role itself and is no suspect.
         reason: Why, in one sentence; "" where the status is "ok".
         model_digest, preprocessing_digest, outputs_kind: As in `FingerprintKey`; "" where the
             model could not be read.
+        digits, k: As in `Fingerprint`.
         dropped: Probes that could not be used (NaN, Inf or constant outputs).
     """
 
@@ -118,6 +121,8 @@ class ModelRecord:
     model_digest: str = ""
     preprocessing_digest: str = ""
     outputs_kind: str = ""
+    digits: int | None = None
+    k: int | None = None
     dropped: int = 0
 
 
@@ -351,7 +356,7 @@ class Store:
                 [
                     (
                         number, m.role, i, m.name, m.group, m.status, m.reason, m.model_digest,
-                        m.preprocessing_digest, m.outputs_kind, m.dropped,
+                        m.preprocessing_digest, m.outputs_kind, m.digits, m.k, m.dropped,
                     )
                     for i, m in enumerate(scan.models)
                 ],
@@ -396,7 +401,7 @@ class Store:
         )[0]
         models = self._all(
             "SELECT role, name, model_group, status, reason, model_digest, preprocessing_digest, "
-            "outputs_kind, dropped FROM scan_models WHERE scan = ? ORDER BY position",
+            "outputs_kind, digits, k, dropped FROM scan_models WHERE scan = ? ORDER BY position",
             (number,),
         )
         pairs = self._all(

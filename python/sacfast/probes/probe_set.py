@@ -134,6 +134,10 @@ class ProbeSet:
             dict(self.versions),
         )
 
+    def facts(self) -> dict[str, Any]:
+        """Everything but the pixels, as JSON values: what a store notes and a report shows."""
+        return {"digest": self.digest, **self._identity(), **self._record()}
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the file, whole or not at all; the same set gives the same bytes.
 
@@ -144,7 +148,7 @@ class ProbeSet:
             "format_version": FORMAT_VERSION,
             "digest": self.digest,
             "identity": self._identity(),
-            "record": {"versions": dict(self.versions), "skipped": list(self.skipped)},
+            "record": self._record(),
         }
         entry = {"checksum": _sha256(_canonical(header)), "header": header}
         data = safetensors_bytes({"pixels": self.pixels}, metadata={"sacfast": _canonical(entry)})
@@ -190,6 +194,9 @@ class ProbeSet:
         if not intact:
             raise _changed(target, "its pixels don't match its digest")
         return probes
+
+    def _record(self) -> dict[str, Any]:
+        return {"versions": dict(self.versions), "skipped": list(self.skipped)}
 
     def _identity(self) -> dict[str, Any]:
         return {

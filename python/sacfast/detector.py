@@ -1,0 +1,316 @@
+"""The detector: scores of suspects against sources, relative to models known to be innocent.
+
+A detector is built once from the outputs of the sources and of the null bank and then scores any
+number of suspects. It owns what is common to all methods: which probes can be used, p-values
+against the bank, and what the bank can show. The three methods differ in one small class each:
+`_Paper` (the papers' distance), and `_Inner` for "pearson" and "partial", whose algebra is
+explained in partial.py.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sacfast.errors import ArgumentError, NullBankError, ShapeError
+from sacfast.kernels import correlation, correlation_distance
+from sacfast.kernels._tensors import as_numpy
+from sacfast.partial import PartialScore
+from sacfast.statistics import Reach, conformal_p, reach
+from sacfast.statistics.conformal import group_codes
+
+Method = Literal["partial", "pearson", "paper"]
+Center = Literal["double", "row", "none"]
+_Float = NDArray[np.float64]
+_Mask = NDArray[np.bool_]
+
+#: A model with a larger share of unusable probes is not comparable.
+MAX_DROPPED = 0.2
+#: Suspects' correlations are held a block at a time, in at most this many bytes.
+_BLOCK_BYTES = 64 << 20
+#: Frames (sources and bank on one subset of the probes) kept for suspects that drop the same ones.
+_FRAMES_KEPT = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """What a detector says of S suspects against V sources.
+
+    Attributes:
+        score: (S, V) float64. "partial" and "pearson": in [-1, 1], high = stolen. "paper": the
+            distance, small = stolen. NaN where the suspect is not comparable.
+        z: (S, V): how many standard deviations (n - 1) of the null bank the score lies on the
+            stolen side of the bank's mean; for "paper" too, high = stolen. NaN with fewer than two
+            nulls.
+        p: (S, V): conformal p-value in [p_floor, 1].
+        p_floor: The smallest p-value that this null bank can give.
+        dropped: (S,) probes not used for this suspect: rows that are NaN, Inf or constant in the
+            suspect, a source or the bank.
+        reasons: Why a suspect is not comparable, None where it is.
+    """
+
+    score: _Float
+    z: _Float
+    p: _Float
+    p_floor: float
+    dropped: NDArray[np.int64]
+    reasons: tuple[str | None, ...]
+
+
+class Detector:
+    """Scores suspects against source models, relative to a null bank of independent models.
+
+    Args:
+        sources: Outputs of the V source models: (V, N, C), or a list of (N, C_v).
+        null_bank: Outputs of the m independent models on the same probes, likewise. All outputs
+            must come in one kind: pass sources and bank through the suspects' access mode first.
+        groups: One hashable label a member of the bank (author, family, training regime): models
+            of one group are not independent draws. None: each member is its own group.
+        method: "partial" [ours], the correlation partialled on the bank; "pearson" [ours], the
+            Pearson correlation of the two packed correlations, the bank used for p alone;
+            "paper", the papers' mean absolute difference (small = stolen).
+        ridge: Ridge of "partial", relative to each row's own square; >= 0.
+        center: Centring of the outputs (see `correlation`); None: "double", and the papers'
+            "none" for method="paper".
+
+    Raises:
+        ShapeError: If the arrays differ in the number of probes, or have other dimensions.
+        ArgumentError: If an option is not one of those named.
+        NullBankError: If a source or a member of the bank has more than 20 % unusable probes, or
+            answers the same on every probe, or the bank's correlations are linearly dependent
+            where `ridge` is 0.
+
+    Departs from the papers: everything but method="paper" is [ours] (METHOD.md section 6). That
+    the leave-group-out scores of the bank are valid nulls is checked empirically, not proved.
+    """
+
+    def __init__(
+        self,
+        sources: Any,
+        null_bank: Any,
+        *,
+        groups: Sequence[Hashable] | None = None,
+        method: Method = "partial",
+        ridge: float = 0.02,
+        center: Center | None = None,
+    ) -> None:
+        if method not in ("partial", "pearson", "paper"):
+            raise ArgumentError(
+                f"Detector: `method` must be 'partial', 'pearson' or 'paper', got {method!r}"
+            )
+        if not (np.isfinite(ridge) and ridge >= 0):
+            raise ArgumentError(f"Detector: `ridge` must be a finite number >= 0, got {ridge}")
+        if center not in (None, "double", "row", "none"):
+            raise ArgumentError(
+                f"Detector: `center` must be None, 'double', 'row' or 'none', got {center!r}"
+            )
+        self.method: Method = method
+        self.ridge = float(ridge)
+        self.center: Center = center or ("none" if method == "paper" else "double")
+        self._sources = _models("Detector", "sources", sources)
+        self._bank = _models("Detector", "null_bank", null_bank)
+        if not self._sources:
+            raise ArgumentError("Detector: `sources` must hold at least one model, got none")
+        self._probes = len(self._sources[0])
+        if self._probes < 2:
+            raise ShapeError("Detector: `sources` must have at least 2 probes, got 1")
+        self._codes = group_codes(groups, len(self._bank))
+        self._mask = self._usable_by_all()
+        self._frames: OrderedDict[bytes, _Paper | _Inner] = OrderedDict()
+        self._frame(self._mask)
+
+    def _usable_by_all(self) -> _Mask:
+        """Probes that every source and every member of the bank answered usably."""
+        usable = np.ones(self._probes, dtype=bool)
+        for name, models in (("sources", self._sources), ("null_bank", self._bank)):
+            for i, outputs in enumerate(models):
+                self._check_probes("Detector", f"`{name}[{i}]`", outputs)
+                own = usable_probes(outputs)
+                reason = not_comparable(outputs, own)
+                if reason:
+                    raise NullBankError(
+                        f"Detector: `{name}[{i}]` must be comparable, got a model that {reason}",
+                        hint="leave it out",
+                    )
+                usable &= own
+        if self._probes - usable.sum() > MAX_DROPPED * self._probes:
+            raise NullBankError(
+                f"Detector: `sources` and `null_bank` together must leave {1 - MAX_DROPPED:.0%} "
+                f"of the {self._probes} probes usable, got {usable.sum()}",
+                hint="leave out the models with NaN, Inf or constant rows",
+            )
+        return usable
+
+    def _check_probes(self, function: str, name: str, outputs: NDArray[Any]) -> None:
+        if len(outputs) != self._probes:
+            raise ShapeError(
+                f"{function}: {name} must have the {self._probes} probes of `sources[0]`, "
+                f"got {len(outputs)}"
+            )
+
+    @property
+    def nulls(self) -> int:
+        """Independent draws in the null bank: its groups, or its members where there are none."""
+        return int(self._codes.max()) + 1 if len(self._codes) else 0
+
+    @property
+    def null_scores(self) -> _Float:
+        """(m, V) scores of the bank's members, each with its own group left out of X."""
+        return self._frame(self._mask).null.copy()
+
+    def reach(self, pairs: int, fdr: float = 0.05) -> Reach:
+        """What this null bank can show at all over `pairs` comparisons at a false discovery rate.
+
+        Args:
+            pairs: Suspects × sources of the whole scan, >= 0.
+            fdr: The false discovery rate asked for, in (0, 1).
+
+        Returns:
+            A `Reach`; ``str()`` of it is a sentence for people.
+        """
+        return reach(self.nulls, pairs, fdr)
+
+    def scores(self, outputs: Any) -> Scores:
+        """Scores of S suspects against every source.
+
+        A probe on which a suspect's row is NaN, Inf or constant is dropped for the suspect, the
+        sources and the bank alike, null scores included. Above 20 % dropped, or where the outputs
+        do not vary from probe to probe, the suspect is not comparable: NaN with a reason.
+
+        Args:
+            outputs: (S, N, C), or a list of (N, C_s), of the kind of the sources and the bank.
+
+        Returns:
+            `Scores`.
+
+        Raises:
+            ShapeError: If a suspect has another number of probes than the sources.
+        """
+        suspects = _models("Detector.scores", "outputs", outputs)
+        shape = (len(suspects), len(self._sources))
+        score, z, p = (np.full(shape, np.nan) for _ in range(3))
+        dropped = np.zeros(len(suspects), dtype=np.int64)
+        reasons: list[str | None] = [None] * len(suspects)
+        by_mask: dict[bytes, list[int]] = {}
+        for i, suspect in enumerate(suspects):
+            self._check_probes("Detector.scores", f"`outputs[{i}]`", suspect)
+            own = usable_probes(suspect)
+            mask = own & self._mask
+            dropped[i] = self._probes - mask.sum()
+            reasons[i] = not_comparable(suspect, own)
+            if reasons[i] is None:
+                by_mask.setdefault(mask.tobytes(), []).append(i)
+        sign = -1.0 if self.method == "paper" else 1.0
+        for key, members in by_mask.items():
+            mask = np.frombuffer(key, dtype=bool)
+            frame = self._frame(mask)
+            for block in _blocks(members, int(mask.sum())):
+                score[block] = frame.scores([suspects[i][mask] for i in block])
+            # A member of the bank that can't be scored counts against every suspect.
+            null = np.nan_to_num(sign * frame.null, nan=np.inf, posinf=np.inf, neginf=-np.inf)
+            p[members] = conformal_p(sign * score[members], null, self._codes.tolist())
+            z[members] = _z(sign * score[members], null)
+        for i in np.flatnonzero(np.isnan(score).any(axis=1)):
+            reasons[i] = reasons[i] or "varies in no way that the null bank does not explain"
+        return Scores(score, z, p, 1.0 / (self.nulls + 1), dropped, tuple(reasons))
+
+    def _frame(self, mask: _Mask) -> _Paper | _Inner:
+        """The sources and the bank on a subset of the probes; the latest few are kept."""
+        key = mask.tobytes()
+        if key not in self._frames:
+            frame = _Paper if self.method == "paper" else _Inner
+            sources = [outputs[mask] for outputs in self._sources]
+            bank = [outputs[mask] for outputs in self._bank]
+            self._frames[key] = frame(sources, bank, self)
+            if len(self._frames) > _FRAMES_KEPT:
+                del self._frames[next(k for k in self._frames if k != self._mask.tobytes())]
+        self._frames.move_to_end(key)
+        return self._frames[key]
+
+
+class _Paper:
+    """The papers' distance to each source."""
+
+    def __init__(self, sources: list[Any], bank: list[Any], detector: Detector) -> None:
+        self._center = detector.center
+        self._sources = correlation(sources, center=self._center)
+        self.null = self.scores(bank)
+
+    def scores(self, outputs: list[Any]) -> _Float:
+        distance = correlation_distance(outputs, self._sources, center=self._center)
+        return np.asarray(distance, dtype=np.float64)
+
+
+class _Inner:
+    """The partial score; "pearson" is the same with X = [1] and no ridge: the mean is removed."""
+
+    def __init__(self, sources: list[Any], bank: list[Any], detector: Detector) -> None:
+        self._center = detector.center
+        packed_sources = correlation(sources, center=self._center)
+        packed_bank = correlation(bank, center=self._center) if bank else packed_sources[:0]
+        ones = np.ones_like(packed_sources[:1])
+        if detector.method == "partial":
+            explained = np.concatenate([ones, packed_bank])
+            self._partial = PartialScore(explained, packed_sources, detector.ridge)
+            self.null = self._partial.left_out(detector._codes)
+        else:
+            self._partial = PartialScore(ones, packed_sources, 0.0)
+            self.null = self._partial.scores(packed_bank)
+
+    def scores(self, outputs: list[Any]) -> _Float:
+        return self._partial.scores(correlation(outputs, center=self._center))
+
+
+def usable_probes(outputs: NDArray[Any]) -> _Mask:
+    """(N, C) raw outputs -> (N,): False where a row is NaN, Inf or constant (max == min)."""
+    finite: _Mask = np.isfinite(outputs).all(axis=1)
+    return finite & (outputs.max(axis=1) != outputs.min(axis=1))
+
+
+def not_comparable(outputs: NDArray[Any], usable: _Mask) -> str | None:
+    """Why a model's outputs can't be compared ("answers ..."), or None where they can."""
+    unusable = len(usable) - int(usable.sum())
+    if unusable > MAX_DROPPED * len(usable):
+        return f"answers NaN, Inf or one constant on {unusable} of {len(usable)} probes"
+    kept = outputs[usable]
+    if len(kept) > 1 and (kept == kept[0]).all():
+        return "answers the same on every probe"
+    return None
+
+
+def _models(function: str, name: str, outputs: Any) -> list[NDArray[Any]]:
+    """A batch (S, N, C) or a list of (N, C_s) as a list of 2-D arrays, float32 or float64."""
+    if getattr(outputs, "ndim", 3) != 3:
+        raise ShapeError(
+            f"{function}: `{name}` must be (S, N, C) or a list of (N, C), "
+            f"got shape {tuple(outputs.shape)}",
+            hint="for one model pass outputs[None]",
+        )
+    models = [as_numpy(function, f"{name}[{i}]", one) for i, one in enumerate(outputs)]
+    for i, model in enumerate(models):
+        if model.ndim != 2 or not model.size:
+            raise ShapeError(
+                f"{function}: `{name}[{i}]` must be (N, C) with N, C >= 1, got {model.shape}"
+            )
+    return models
+
+
+def _blocks(members: list[int], probes: int) -> Iterator[list[int]]:
+    """Splits suspects so that a block's packed correlations fit into `_BLOCK_BYTES`."""
+    size = max(1, _BLOCK_BYTES // max(1, 2 * probes * (probes - 1)))
+    for start in range(0, len(members), size):
+        yield members[start : start + size]
+
+
+def _z(score: _Float, null: _Float) -> _Float:
+    """Standard scores against the null bank; NaN where it has no finite spread."""
+    if len(null) < 2:
+        return np.full_like(score, np.nan)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        z: _Float = (score - null.mean(axis=0)) / null.std(axis=0, ddof=1)
+    return z

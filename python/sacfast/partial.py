@@ -1,0 +1,140 @@
+"""The partial score's algebra: inner products in, scores out.
+
+With c(o) the packed correlation of a model's outputs and X the correlations of the null bank below
+a row of ones,
+
+    r(c)  = c - X^T (X X^T + ridge diag(X X^T))^-1 X c        what the bank explains is removed
+    score = Pearson(r(c(suspect)), r(c(source)))              high = stolen
+
+Nothing of the size of X is touched once a suspect arrives. With A = X X^T + D, D the ridge's
+diagonal, x = X c and a = A^-1 x for any correlation c,
+
+    <r, r'> = <c, c'> - x·a' - sum_k D_k a_k a'_k
+    sum r   = sum c   - (X 1)·a                      and sum c is the first entry of x
+
+so a suspect costs its inner products with the fixed rows [1; bank; sources] and with itself, and a
+few products of the bank's size. Leaving a group g out of X for its own members' null scores takes
+no new inverse either: with B = A^-1 and x~ the vector x with its entries in g set to zero,
+
+    a without g = B x~ - B[:, g] B[g, g]^-1 (B x~)[g]
+
+Every product is taken by kernels with one fixed order of summation, so scores have the same bits
+for any thread count and any split of the suspects into batches.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sacfast.errors import NullBankError
+from sacfast.kernels.linear import inner_products, spd_inverse
+
+_Float = NDArray[np.float64]
+
+#: A residual with less than this share of its correlation's own square is rounding, not signal.
+_NOTHING_LEFT = 1e-12
+
+
+class _Residuals(NamedTuple):
+    """Residuals of n correlations, in the coordinates that the algebra above needs."""
+
+    x: _Float  # (n, K) inner products with the rows of X
+    a: _Float  # (n, K) A^-1 x
+    square: _Float  # (n,) <c, c>
+
+
+class PartialScore:
+    """Scores against fixed sources, with everything that X explains removed.
+
+    Args:
+        explained: (K, P) float32, the rows of X; the first must be ones.
+        sources: (V, P) float32 packed correlations.
+        ridge: Relative ridge, >= 0.
+
+    Raises:
+        NullBankError: If the rows of X are linearly dependent and the ridge does not help.
+    """
+
+    def __init__(self, explained: NDArray[Any], sources: NDArray[Any], ridge: float) -> None:
+        self._size, self._pairs = explained.shape
+        self._rows = np.concatenate([explained, sources])
+        gram = inner_products(self._rows, self._rows)
+        self._gram = np.ascontiguousarray(gram[: self._size, : self._size])
+        self._sums = self._gram[0]
+        self._ridge = ridge * np.diag(self._gram)
+        try:
+            self._inverse = spd_inverse(self._gram + np.diag(self._ridge))
+        except ValueError as error:
+            raise NullBankError(
+                "Detector: `null_bank` must be linearly independent where `ridge` is so small, "
+                f"got {self._size - 1} models over {self._pairs} pairs of probes",
+                hint="use ridge=0.02, more probes, or leave duplicates out",
+            ) from error
+        self._cross = np.ascontiguousarray(gram[: self._size, self._size :])
+        x = np.ascontiguousarray(self._cross.T)
+        self._source = _Residuals(x, self._solve(x), np.diag(gram)[self._size :].copy())
+
+    def _solve(self, x: _Float) -> _Float:
+        return inner_products(x, self._inverse)
+
+    def scores(self, packed: NDArray[Any]) -> _Float:
+        """(S, P) packed correlations of suspects -> (S, V) scores; NaN where nothing is left."""
+        products = inner_products(packed, self._rows)
+        x = np.ascontiguousarray(products[:, : self._size])
+        square = (packed.astype(np.float64) ** 2).sum(axis=1)
+        suspects = _Residuals(x, self._solve(x), square)
+        return self._pearson(suspects, self._source, products[:, self._size :])
+
+    def left_out(self, codes: NDArray[np.intp]) -> _Float:
+        """(m, V) scores of the bank itself, each member with its own group left out of X.
+
+        Args:
+            codes: (m,) group number of every member; row i + 1 of X is member i.
+        """
+        members = self._gram[1:]
+        solved_sources, solved_members = self._source.a, self._solve(members)
+        null = np.empty((len(codes), len(self._source.x)))
+        for code in range(int(codes.max()) + 1 if len(codes) else 0):
+            group = np.flatnonzero(codes == code)
+            rows = group + 1
+            inverse_rows = self._inverse[rows]  # B is symmetric: B[:, g] is its transpose
+
+            def without(x: _Float, solved: _Float) -> _Float:
+                reduced = solved - _product(x[:, rows], inverse_rows)
+                block = spd_inverse(np.ascontiguousarray(inverse_rows[:, rows]))
+                a = reduced - _product(_product(reduced[:, rows], block), inverse_rows)
+                a[:, rows] = 0.0
+                return a
+
+            left = _Residuals(
+                members[group],
+                without(members[group], solved_members[group]),
+                self._gram[rows, rows],
+            )
+            right = _Residuals(
+                self._source.x, without(self._source.x, solved_sources), self._source.square
+            )
+            null[group] = self._pearson(left, right, self._cross[rows])
+        return null
+
+    def _pearson(self, left: _Residuals, right: _Residuals, cross: _Float) -> _Float:
+        """Pearson correlation of residuals; `cross` holds the correlations' inner products."""
+        covariance = cross - inner_products(left.x + left.a * self._ridge, right.a)
+        sums = [side.x[:, 0] - (side.a * self._sums).sum(axis=1) for side in (left, right)]
+        variances = []
+        for side, total in zip((left, right), sums, strict=True):
+            norm = side.square - ((side.x + side.a * self._ridge) * side.a).sum(axis=1)
+            variance = norm - total * total / self._pairs
+            nothing = variance <= _NOTHING_LEFT * side.square
+            variances.append(np.where(nothing, np.nan, variance))
+        covariance -= sums[0][:, None] * sums[1][None, :] / self._pairs
+        score = covariance / np.sqrt(variances[0][:, None] * variances[1][None, :])
+        return np.clip(score, -1.0, 1.0)
+
+
+def _product(a: _Float, b: _Float) -> _Float:
+    """a @ b with one fixed order of summation."""
+    return inner_products(np.ascontiguousarray(a), np.ascontiguousarray(b.T))
