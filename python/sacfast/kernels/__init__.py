@@ -12,12 +12,15 @@ batched PyTorch does. Neither is used by the package itself: the first judges, t
 from __future__ import annotations
 
 from sacfast.kernels._native import build_info
+from sacfast.kernels.canonical import access_mode, canonical_outputs
 from sacfast.kernels.correlation import correlation, label_correlation, unpack
 from sacfast.kernels.distance import correlation_distance, pairwise_distance, paper_scale
 from sacfast.kernels.fri import fri_features
 
 __all__ = [
+    "access_mode",
     "build_info",
+    "canonical_outputs",
     "correlation",
     "correlation_distance",
     "fri_features",

@@ -89,8 +89,14 @@ def matrix(function: str, argument: str, value: Any, letters: str) -> Array:
 def choice(function: str, argument: str, value: object, choices: tuple[str, ...]) -> None:
     """Raise ArgumentError unless `value` is one of `choices`."""
     if value not in choices:
-        listed = ", ".join(f'"{name}"' for name in choices)
-        raise ArgumentError(f"{function}: `{argument}` must be one of {listed}, got {value!r}")
+        raise ArgumentError(
+            f"{function}: `{argument}` must be one of {listed(choices)}, got {value!r}"
+        )
+
+
+def listed(names: tuple[str, ...]) -> str:
+    """`"a", "b"`, for a message."""
+    return ", ".join(f'"{name}"' for name in names)
 
 
 def backend(function: str, value: object) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+DECISIONS = ("bool", *INTEGERS, *FLOATS)  # bool is read as uint8
 
 _HOST_DEVICES = (1, 3)  # DLPack: CPU, and pinned memory that the CPU reads
 _NO_CUDA_HINT = "pass outputs.cpu()"
@@ -44,6 +45,12 @@ class Array:
     owner: object
 
 
+def is_torch(value: object) -> bool:
+    """Whether `value` is a PyTorch tensor."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
 def array(function: str, argument: str, value: Any, dtypes: tuple[str, ...] = FLOATS) -> Array:
     """Read an argument as an array, without a copy.
 
@@ -51,10 +58,9 @@ def array(function: str, argument: str, value: Any, dtypes: tuple[str, ...] = FL
         DtypeError: it is no array, or its elements are of none of `dtypes`.
         BackendError: its memory is not the CPU's.
     """
-    torch = sys.modules.get("torch")
     if isinstance(value, np.ndarray):
         found = _from_numpy(function, argument, value, dtypes)
-    elif torch is not None and isinstance(value, torch.Tensor):
+    elif is_torch(value):
         found = _from_torch(function, argument, value, dtypes)
     elif hasattr(value, "__dlpack__"):
         found = _from_dlpack(function, argument, value, dtypes)
@@ -66,10 +72,43 @@ def array(function: str, argument: str, value: Any, dtypes: tuple[str, ...] = FL
     return found
 
 
+def as_numpy(
+    function: str, argument: str, value: Any, dtypes: tuple[str, ...] = FLOATS
+) -> NDArray[Any]:
+    """Read an argument as a NumPy array: floats as float32 or float64, integers as they are.
+
+    Without a copy where nothing is to be converted; 16-bit floats become float32.
+
+    Raises:
+        DtypeError, BackendError: as `array`.
+    """
+    given = array(function, argument, value, dtypes)
+    half = given.dtype in ("float16", "bfloat16")
+    if given.is_torch:
+        tensor: Any = given.owner
+        return np.asarray((tensor.float() if half else tensor).numpy())
+    if given.dtype == "bfloat16" and not isinstance(given.owner, np.ndarray):
+        raise DtypeError(
+            f"{function}: `{argument}` must be of a type that numpy reads through DLPack, "
+            "got bfloat16",
+            hint="convert it to float32, or pass a torch tensor",
+        )
+    plain = given.owner if isinstance(given.owner, np.ndarray) else np.from_dlpack(value)
+    return plain.astype(np.float32) if half else plain
+
+
+def like(value: NDArray[Any], *, is_torch: bool) -> Any:
+    """Hand a NumPy result out in the caller's framework."""
+    return sys.modules["torch"].from_numpy(value) if is_torch else value
+
+
 def _check_dtype(function: str, argument: str, dtype: str, dtypes: tuple[str, ...]) -> None:
     if dtype not in dtypes:
-        wanted = "integers" if dtypes == INTEGERS else ", ".join(dtypes)
-        raise DtypeError(f"{function}: `{argument}` must be {wanted}, got {dtype}")
+        raise DtypeError(f"{function}: `{argument}` must be {_listed(dtypes)}, got {dtype}")
+
+
+def _listed(dtypes: tuple[str, ...]) -> str:
+    return "integers" if dtypes == INTEGERS else ", ".join(dtypes)
 
 
 def _from_numpy(
@@ -80,6 +119,8 @@ def _from_numpy(
             f"{function}: `{argument}` must be a plain array, got a masked one",
             hint="fill it (masked.filled(numpy.nan)): rows with NaN are dropped later",
         )
+    if value.dtype == np.bool_ and "bool" in dtypes:
+        value = value.view(np.uint8)
     _check_dtype(function, argument, value.dtype.name, dtypes)
     if not value.dtype.isnative:
         value = value.astype(value.dtype.newbyteorder("="))
@@ -93,6 +134,8 @@ def _from_torch(function: str, argument: str, value: Any, dtypes: tuple[str, ...
         kind = "a meta tensor" if value.device.type == "meta" else str(value.layout)
         raise DtypeError(f"{function}: `{argument}` must be a dense tensor with data, got {kind}")
     dtype = str(value.dtype).removeprefix("torch.")
+    if dtype == "bool" and "bool" in dtypes:
+        value, dtype = value.view(sys.modules["torch"].uint8), "uint8"
     _check_dtype(function, argument, dtype, dtypes)
     if value.device.type != "cpu":
         _refuse_device(function, argument, str(value.device))
@@ -114,8 +157,9 @@ def _from_dlpack(function: str, argument: str, value: Any, dtypes: tuple[str, ..
     try:
         ref = core().TensorRef.from_dlpack(capsule)
     except TypeError as error:
-        wanted = "integers" if dtypes == INTEGERS else ", ".join(dtypes)
-        raise DtypeError(f"{function}: `{argument}` must be {wanted}, got {error}") from error
+        raise DtypeError(
+            f"{function}: `{argument}` must be {_listed(dtypes)}, got {error}"
+        ) from error
     _check_dtype(function, argument, ref.dtype, dtypes)
     return Array(ref, ref.shape, ref.dtype, False, capsule)
 
@@ -143,9 +187,7 @@ def result(
         return out, _check_out(function, shape, inputs, out)
     memory = np.empty(shape, dtype=np.float32)
     ref = array(function, "out", memory).ref
-    if any(given.is_torch for given in inputs):
-        return sys.modules["torch"].from_numpy(memory), ref
-    return memory, ref
+    return like(memory, is_torch=any(given.is_torch for given in inputs)), ref
 
 
 def _check_out(

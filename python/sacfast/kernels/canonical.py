@@ -1,0 +1,301 @@
+"""What a model answers, in the form that the correlation takes; and coarser answers of finer ones.
+
+METHOD.md, words and section 6. Services answer in many ways. `canonical_outputs` brings each into
+rows whose correlation means something: probabilities become log-probabilities with a floor for what
+was rounded away or left out, labels become one-hot rows, scores become ranks. `access_mode` makes
+of a source's or a null model's finer answers what a suspect's coarser service would have said: only
+answers of one kind can be compared fairly.
+
+Kinds, finest first:
+
+    logits > logprobs > probs > topk > labels      what a classifier answers
+    embeddings, scores, decisions                  what face verification answers; each by itself
+
+All arithmetic is float64. A row with a value that is no number stays a row of NaN: such a probe is
+dropped later, and counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sacfast.errors import ArgumentError, DtypeError, ShapeError
+from sacfast.kernels import _check
+from sacfast.kernels._tensors import DECISIONS, FLOATS, INTEGERS, as_numpy, is_torch, like
+
+LADDER = ("logits", "logprobs", "probs", "topk", "labels")
+KINDS = (*LADDER, "scores", "decisions", "embeddings")
+
+_Rows = NDArray[np.float64]
+
+
+def canonical_outputs(
+    outputs: Any, kind: str, *, digits: int | None = None, k: int | None = None
+) -> Any:
+    """The outputs of one or many models, in the form that `correlation` takes.
+
+    Args:
+        outputs: (N, C), (S, N, C) or a list of (N, C_s), floating-point; "labels": integers (N,),
+            (S, N) or a list of (N,); "decisions": also integers or bool.
+        kind: what they are.
+            "logits": returned as they are.
+            "logprobs": -inf becomes the floor.
+            "probs", in [0, 1]: log-probabilities; 0 becomes the floor.
+            "topk": as "probs", where in each row the k largest count (of equal ones the earlier
+            class) and all others, whatever stands there, become the floor.
+            "labels": one-hot over the distinct labels of the model (of the batch, for an array
+            (S, N)); a negative label is no answer, a row of NaN.
+            "scores": the rank in the model's whole matrix, scaled into (0, 1), the mean rank for
+            equal ones: no order-preserving warp changes it.
+            "decisions": 0.0 or 1.0.
+            "embeddings": centred per dimension over the probes. Correlate with center="none": the
+            means over dimensions that "row" and "double" take out change under a rotation.
+        digits: "probs" and "topk": decimal places that the service rounds to; applied first.
+        k: "topk": how many classes the service names.
+
+    Returns:
+        The same form (labels gain an axis), float32, or float64 where float64 came in; torch
+        tensors where tensors came in. The floor is the logarithm of half the smallest positive
+        probability: 0.5 · 10^-digits where digits are given, else half of the smallest positive
+        one that this model gives anywhere.
+
+    Raises:
+        ArgumentError: an unknown kind, digits or k that the kind does not take, or values that
+            the kind can't have.
+        ShapeError, DtypeError, BackendError.
+
+    Source: ours.
+    """
+    name = "canonical_outputs"
+    _check.choice(name, "kind", kind, KINDS)
+    _check_settings(name, "kind", kind, digits, k)
+
+    def form(answers: NDArray[Any]) -> NDArray[Any]:
+        if kind == "labels":
+            return _one_hot(answers)
+        rows = answers.astype(np.float64)
+        return rows if kind == "logits" else _where_answered(rows, kind, canonical)
+
+    def canonical(rows: _Rows) -> _Rows:
+        if kind == "decisions":
+            return _decisions(rows, name)
+        if kind == "logprobs":
+            return _floored(rows)
+        if kind == "scores":
+            return _ranks(rows)
+        if kind == "embeddings":
+            return np.asarray(rows - rows.mean(axis=0))
+        return _log(_answered(rows, name, kind, digits, k), digits)
+
+    return _for_each(name, outputs, kind, form)
+
+
+def access_mode(
+    outputs: Any, kind: str, as_kind: str, *, digits: int | None = None, k: int | None = None
+) -> Any:
+    """What a service that answers in `as_kind` would have said: finer answers made coarser.
+
+    Args:
+        outputs: answers of `kind`, as `canonical_outputs` takes them.
+        kind: what they are.
+        as_kind: the coarser kind to make of them, or the same.
+        digits: as_kind "probs" or "topk": decimal places to round to.
+        k: as_kind "topk": how many classes are named; the others become 0.
+
+    Returns:
+        NumPy arrays in the form of `outputs`, of kind `as_kind`, ready for `canonical_outputs` with
+        the same digits and k: softmax, logarithm, rounding, the k largest, or the largest (of equal
+        ones the first class). A row that holds no answer gets NaN, or the label -1.
+
+    Raises:
+        ArgumentError: `as_kind` is finer than `kind` or not comparable with it, or takes no digits
+            or k.
+        ShapeError, DtypeError, BackendError.
+
+    Source: ours; METHOD.md, section 6.
+    """
+    name = "access_mode"
+    _check.choice(name, "kind", kind, KINDS)
+    _check.choice(name, "as_kind", as_kind, KINDS)
+    _check_settings(name, "as_kind", as_kind, digits, k)
+    coarser = LADDER[LADDER.index(kind) :] if kind in LADDER else (kind,)
+    if as_kind not in coarser:
+        raise ArgumentError(
+            f'access_mode: `as_kind` must be one of {_check.listed(coarser)} for kind="{kind}", '
+            f"got {as_kind!r}",
+            hint="answers can be made coarser, never finer",
+        )
+
+    def coarsen(answers: NDArray[Any]) -> NDArray[Any]:
+        if kind == as_kind and kind not in ("probs", "topk"):
+            return answers
+        rows = answers.astype(np.float64)
+        if as_kind == "labels":
+            return _where_answered(rows, kind, first_largest, -1.0)[:, 0].astype(np.int64)
+        return _where_answered(rows, kind, coarse)
+
+    def first_largest(rows: _Rows) -> _Rows:
+        known = np.where(np.isnan(rows), -np.inf, rows)
+        return np.asarray(np.argmax(known, axis=1)[:, None], dtype=np.float64)
+
+    def coarse(rows: _Rows) -> _Rows:
+        if kind == "logits":
+            rows = _log_softmax(rows)
+        if as_kind == "logprobs":
+            return rows
+        p = np.minimum(np.exp(rows), 1.0) if kind in ("logits", "logprobs") else rows
+        return _answered(p, name, as_kind, digits, k)
+
+    return _for_each(name, outputs, kind, coarsen, to_numpy=True)
+
+
+# ---- one model at a time: rows (N, C), float64 ---------------------------------------------------
+
+
+def _where_answered(
+    rows: _Rows, kind: str, form: Callable[[_Rows], _Rows], void_value: float = np.nan
+) -> _Rows:
+    """Apply `form` to the rows that hold an answer; the others become `void_value`.
+
+    A log-probability may be -inf. Of a top-k answer, the classes left out may be NaN.
+    """
+    if kind == "topk":
+        void = np.isinf(rows).any(axis=1) | np.isnan(rows).all(axis=1)
+    elif kind == "logprobs":
+        void = np.isnan(rows).any(axis=1) | np.isposinf(rows).any(axis=1)
+    else:
+        void = ~np.isfinite(rows).all(axis=1)
+    if void.all():
+        return np.full_like(rows, void_value)
+    answered = form(rows[~void])
+    result = np.full((len(rows), answered.shape[1]), void_value)
+    result[~void] = answered
+    return result
+
+
+def _answered(rows: _Rows, function: str, kind: str, digits: int | None, k: int | None) -> _Rows:
+    """Probabilities as a service gives them: rounded; of "topk" all but the k largest 0."""
+    known = np.where(np.isnan(rows), 0.0, rows)
+    if known.min() < 0 or known.max() > 1:
+        raise ArgumentError(
+            f"{function}: `outputs` must be probabilities in [0, 1], got values from "
+            f"{known.min():g} to {known.max():g}",
+            hint='logits have kind="logits", log-probabilities kind="logprobs"',
+        )
+    if digits is not None:
+        known = np.round(known, digits)
+    if kind != "topk" or k is None:
+        return known
+    if k > known.shape[1]:
+        raise ArgumentError(
+            f"{function}: `k` must be at most the number of classes, {known.shape[1]}, got {k}"
+        )
+    left_out = np.argsort(-known, axis=1, kind="stable")[:, k:]
+    np.put_along_axis(known, left_out, 0.0, axis=1)
+    return known
+
+
+def _log(p: _Rows, digits: int | None) -> _Rows:
+    smallest = p[p > 0].min(initial=1.0) if digits is None else 10.0**-digits
+    return np.asarray(np.log(np.where(p > 0, p, smallest / 2)))
+
+
+def _floored(rows: _Rows) -> _Rows:
+    lost = np.isneginf(rows)
+    return np.where(lost, rows[~lost].min(initial=0.0) + np.log(0.5), rows)
+
+
+def _log_softmax(rows: _Rows) -> _Rows:
+    shifted = rows - rows.max(axis=1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
+
+
+def _ranks(rows: _Rows) -> _Rows:
+    _, place, count = np.unique(rows, return_inverse=True, return_counts=True)
+    middle = np.cumsum(count) - count / 2  # mean rank of equal ones, less one half
+    return np.asarray(middle[place].reshape(rows.shape) / rows.size)
+
+
+def _decisions(rows: _Rows, function: str) -> _Rows:
+    wrong = rows[(rows != 0) & (rows != 1)]
+    if wrong.size:
+        raise ArgumentError(f"{function}: `outputs` must be 0 or 1, got {wrong[0]:g}")
+    return rows
+
+
+def _one_hot(labels: NDArray[Any]) -> NDArray[np.float32]:
+    """(...,) integers -> (..., C); a negative label is no answer."""
+    classes = np.unique(labels[labels >= 0]) if (labels >= 0).any() else np.zeros(1, labels.dtype)
+    rows: NDArray[np.float32] = (labels[..., None] == classes).astype(np.float32)
+    rows[labels < 0] = np.nan
+    return rows
+
+
+# ---- all models ----------------------------------------------------------------------------------
+
+
+def _for_each(
+    function: str,
+    outputs: Any,
+    kind: str,
+    form: Callable[[NDArray[Any]], NDArray[Any]],
+    *,
+    to_numpy: bool = False,
+) -> Any:
+    """Apply `form` to every model's answers, in whatever form they came."""
+    dtypes = {"labels": INTEGERS, "decisions": DECISIONS}.get(kind, FLOATS)
+    letters = "N" if kind == "labels" else "N, C"
+    axes = 1 if kind == "labels" else 2
+
+    def read(argument: str, value: Any, most: int) -> NDArray[Any]:
+        answers = as_numpy(function, argument, value, dtypes)
+        if not axes <= answers.ndim <= most or 0 in answers.shape[-axes:]:
+            wanted = f"({letters})" if most == axes else f"({letters}) or (S, {letters})"
+            raise ShapeError(
+                f"{function}: `{argument}` must be {wanted} and not empty, got {answers.shape}"
+            )
+        return answers
+
+    def write(rows: NDArray[Any], value: Any, answers: NDArray[Any]) -> Any:
+        if rows.dtype == np.float64 and answers.dtype != np.float64:
+            rows = rows.astype(np.float32)
+        return rows if to_numpy else like(rows, is_torch=is_torch(value))
+
+    if isinstance(outputs, (list, tuple)):
+        results = []
+        for s, value in enumerate(outputs):
+            answers = read(f"outputs[{s}]", value, axes)
+            results.append(write(form(answers), value, answers))
+        return results
+    answers = read("outputs", outputs, axes + 1)
+    if answers.ndim == axes or kind == "labels":  # the labels of a batch share their classes
+        return write(form(answers), outputs, answers)
+    rows = [form(one) for one in answers]
+    return write(np.stack(rows) if rows else answers.astype(np.float64), outputs, answers)
+
+
+def _check_settings(
+    function: str, argument: str, kind: str, digits: int | None, k: int | None
+) -> None:
+    """Raise unless digits and k are what `kind`, given as `argument`, takes."""
+    for name, value, kinds, least in (
+        ("digits", digits, ("probs", "topk"), 0),
+        ("k", k, ("topk",), 1),
+    ):
+        if value is None:
+            continue
+        if kind not in kinds:
+            raise ArgumentError(
+                f"{function}: `{name}` must go with {argument} {_check.listed(kinds)}, "
+                f'got {argument}="{kind}"'
+            )
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+            raise DtypeError(f"{function}: `{name}` must be an integer, got {type(value).__name__}")
+        if value < least:
+            raise ArgumentError(f"{function}: `{name}` must be >= {least}, got {value}")
+    if kind == "topk" and k is None:
+        raise ArgumentError(f'{function}: `k` must be given for {argument}="topk", got None')
