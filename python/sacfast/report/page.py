@@ -1,0 +1,136 @@
+"""Puts a scan's page together and writes it, whole or not at all.
+
+The page is one template, one style sheet, our script and plotly.js, all inlined, and the data as
+JSON. Its content security policy names the digests of exactly these two scripts, so a browser runs
+nothing else and sends no request, whatever a model's name contains.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from contextlib import nullcontext
+from datetime import datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from ..errors import ArgumentError
+from ..store import ScanRecord, Store
+from .figures import facets
+from .heatmap import MAX_PROBES, MAX_SOURCES, heat_maps
+from .summary import counts, facts, model_rows, sentence, verdict_rows, visible, warnings
+
+
+def write_report(store: Store | Path | str, out: Path | str, *, scan: int | None = None) -> Path:
+    """Writes a scan of a store as one self-contained HTML page.
+
+    Args:
+        store: An open store, or the path of one (opened read-only).
+        out: The file to write, in a folder that exists; an existing file is replaced.
+        scan: Number of the scan; None for the latest.
+
+    Returns:
+        The path written.
+
+    Raises:
+        StoreError: If the store can't be read, or holds no such scan.
+        ArgumentError: If `out` can't be written.
+    """
+    target = Path(out)
+    if not target.parent.is_dir() or target.is_dir():
+        raise ArgumentError(
+            f"write_report: `out` must be a file in a folder that exists, got {target}"
+        )
+    with nullcontext(store) if isinstance(store, Store) else Store(store, read_only=True) as opened:
+        page = _page(opened, opened.scan(scan))
+    _write(target, page.encode("utf-8"))
+    return target
+
+
+def _page(store: Store, scan: ScanRecord) -> str:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+    from plotly.offline import get_plotlyjs
+
+    maps = heat_maps(scan, store)
+    sources = len(scan.role("source"))
+    data = {
+        "verdicts": verdict_rows(scan),
+        "models": model_rows(scan),
+        "facets": facets(scan),
+        "maps": maps,
+    }
+    assets = files("sacfast.report") / "templates"
+    scripts = [get_plotlyjs(), (assets / "report.js").read_text("utf-8")]
+    environment = Environment(
+        loader=PackageLoader("sacfast.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    count = counts(scan)
+    return environment.get_template("report.html.j2").render(
+        sentence=sentence(scan),
+        accused=count["stolen"] > 0,
+        counts=count,
+        suspects=len(scan.role("suspect")),
+        sources=sources,
+        nulls=len(scan.role("null")),
+        warnings=warnings(scan),
+        reach=visible(str(scan.facts.get("reach") or "")),
+        probes=facts(store.probes(scan.probe_digest)),
+        facts=facts(scan.facts),
+        probe_digest=scan.probe_digest,
+        store_name=visible(Path(store.path).name),
+        scan=scan.id,
+        created=_day(scan.created),
+        maps=len(maps),
+        maps_missing=sources - len(maps),
+        max_sources=MAX_SOURCES,
+        max_probes=MAX_PROBES,
+        policy=_policy(scripts),
+        style=Markup((assets / "report.css").read_text("utf-8")),
+        scripts=[Markup(script) for script in scripts],
+        data=Markup(_json(data)),
+    )
+
+
+def _json(data: Mapping[str, Any]) -> str:
+    """JSON that can't end the element it stands in."""
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    for sign in "<>&":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return text
+
+
+def _policy(scripts: list[str]) -> str:
+    """A content security policy: these scripts, images made by them, and nothing from outside."""
+    digests = [hashlib.sha256(script.encode("utf-8")).digest() for script in scripts]
+    allowed = " ".join(f"'sha256-{base64.b64encode(digest).decode('ascii')}'" for digest in digests)
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; "
+        "img-src data: blob:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _day(created: str) -> str:
+    """ISO 8601 in UTC -> "23 November 2026, 16:40 UTC"."""
+    return f"{datetime.fromisoformat(created):%-d %B %Y, %H:%M} UTC"
+
+
+def _write(target: Path, data: bytes) -> None:
+    """Writes beside the target, then renames: a reader sees the old page or the new one."""
+    part = target.with_name(f".{target.name[:200]}.{os.getpid()}.part")
+    try:
+        try:
+            part.write_bytes(data)
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise ArgumentError(f"write_report: `out` can't be written: {error}") from error

@@ -1,0 +1,179 @@
+"""What a scan says, as plain data: the sentence, the counts, the rows of the tables, the facts.
+
+A suspect counts once, by the worst verdict that any source gives it; the table has one row a
+comparison. A suspect that could not be read has a row as well, above the innocent: a broken model
+must not hide at the bottom of the list.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Any
+
+from ..store import ModelRecord, PairRecord, ScanRecord
+
+#: METHOD.md's verdicts, worst first; the last is a registry entry that was never compared.
+VERDICTS = ("stolen", "suspicious", "not comparable", "no evidence", "left out")
+_FAILED = ("failed", "refused")
+_LISTED = 4
+
+#: Facts of a scan that the page shows in places of their own.
+_SHOWN_ELSEWHERE = ("reach", "warnings")
+
+
+def visible(text: str) -> str:
+    """The text with control characters, line breaks and direction marks written out."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def suspect_verdicts(scan: ScanRecord) -> dict[str, str]:
+    """The worst verdict of every suspect, "left out" for entries that were not compared."""
+    worst = {model.name: _unpaired(model) for model in scan.role("suspect")}
+    for pair in scan.pairs:
+        held = worst.get(pair.suspect, "left out")
+        if held == "left out" or VERDICTS.index(pair.verdict) < VERDICTS.index(held):
+            worst[pair.suspect] = pair.verdict
+    return worst
+
+
+def counts(scan: ScanRecord) -> dict[str, int]:
+    """How many suspects have each verdict, in the order of `VERDICTS`."""
+    found = Counter(suspect_verdicts(scan).values())
+    return {verdict: found[verdict] for verdict in VERDICTS}
+
+
+def sentence(scan: ScanRecord) -> str:
+    """The outcome of the scan in one sentence."""
+    count = counts(scan)
+    suspects = sum(count.values()) - count["left out"]
+    at = f" at FDR {scan.facts['fdr']:g}" if _is_number(scan.facts.get("fdr")) else ""
+    if not suspects:
+        return "There was no suspect to compare."
+    of_all = f"{suspects:,} suspect{'s' * (suspects != 1)}"
+    if count["stolen"]:
+        number = "The only suspect" if suspects == 1 else f"{count['stolen']:,} of {of_all}"
+        are = "is a stolen copy" if count["stolen"] == 1 else "are stolen copies"
+        return f"{number} {are} of {_stolen_sources(scan)}{at}."
+    unjudged = count["not comparable"]
+    if unjudged == suspects:
+        return f"Not one of {of_all} could be judged."
+    tail = f"; {unjudged:,} could not be judged" if unjudged else ""
+    if count["suspicious"]:
+        are = "is" if count["suspicious"] == 1 else "are"
+        tail = f"; {count['suspicious']:,} {are} suspicious{tail}"
+        return f"None of {of_all} can be called stolen{at}{tail}."
+    return f"No evidence against any of {of_all}{at}{tail}."
+
+
+def _stolen_sources(scan: ScanRecord) -> str:
+    names = list(dict.fromkeys(p.source for p in scan.pairs if p.verdict == "stolen"))
+    if len(names) == 1:
+        return visible(names[0])
+    return f"{len(names)} sources"
+
+
+def verdict_rows(scan: ScanRecord) -> list[list[Any]]:
+    """One row a comparison, worst verdict first, in the order of the template's columns."""
+    suspects = {model.name: model for model in scan.role("suspect")}
+    paired = {pair.suspect for pair in scan.pairs}
+    rows = [_row(pair, suspects.get(pair.suspect)) for pair in scan.pairs]
+    rows += [
+        _row(PairRecord(model.name, "", _unpaired(model)), model)
+        for name, model in suspects.items()
+        if name not in paired
+    ]
+    return sorted(rows, key=lambda row: VERDICTS.index(row[2]))
+
+
+def _row(pair: PairRecord, model: ModelRecord | None) -> list[Any]:
+    return [
+        visible(pair.suspect),
+        visible(pair.source) or None,
+        pair.verdict,
+        *(number(x) for x in (pair.score, pair.z, pair.p, pair.q, pair.distance)),
+        (visible(model.outputs_kind) or None) if model else None,
+        _status(model) if model else None,
+    ]
+
+
+def _status(model: ModelRecord) -> str:
+    """Status and reason in one text, dropped probes included."""
+    dropped = (
+        f"{model.dropped:,} probe{'s' * (model.dropped != 1)} dropped" if model.dropped else ""
+    )
+    told = "; ".join(filter(None, [visible(model.reason), dropped]))
+    return f"{visible(model.status)}: {told}" if told else visible(model.status)
+
+
+def _unpaired(model: ModelRecord) -> str:
+    return "not comparable" if model.status in _FAILED else "left out"
+
+
+def model_rows(scan: ScanRecord) -> list[list[Any]]:
+    """One row a model of the scan, whatever its role: who it is, to the digest."""
+    return [
+        [
+            model.role,
+            visible(model.name),
+            visible(model.group) or None,
+            _status(model),
+            visible(model.outputs_kind) or None,
+            visible(model.model_digest) or None,
+            visible(model.preprocessing_digest) or None,
+        ]
+        for model in scan.models
+    ]
+
+
+def number(x: float) -> float | None:
+    """Six significant digits; None, shown as a dash, for what is missing or not finite."""
+    return float(f"{x:.6g}") if math.isfinite(x) else None
+
+
+def facts(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """JSON facts as (name, text) pairs, nested ones flattened."""
+    shown: list[tuple[str, str]] = []
+    for key, value in values.items():
+        name = visible(str(key)).replace("_", " ")
+        if isinstance(value, Mapping):
+            shown += [(f"{name} · {inner}", text) for inner, text in facts(value)]
+        elif key not in _SHOWN_ELSEWHERE:
+            shown.append((name, _text(value)))
+    return shown
+
+
+def _text(value: Any) -> str:
+    if value is None or value == "":
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, (list, tuple)):
+        shown = ", ".join(_text(item) for item in value[:_LISTED]) or "none"
+        return f"{shown}, … {len(value):,} in all" if len(value) > _LISTED else shown
+    return visible(_local(str(value)))
+
+
+def _local(text: str) -> str:
+    """A path without the folders of the machine that it lies on; other text as it is."""
+    for flavour in (PurePosixPath, PureWindowsPath):
+        path = flavour(text)
+        if path.is_absolute() and path.name:
+            return path.name
+    return text
+
+
+def warnings(scan: ScanRecord) -> list[str]:
+    """What the scan warned of, one sentence each."""
+    given = scan.facts.get("warnings") or []
+    return [visible(str(text)) for text in ([given] if isinstance(given, str) else given)]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -1,0 +1,101 @@
+"""The scan in a sentence, the counts and the rows."""
+
+from __future__ import annotations
+
+import pytest
+
+from sacfast.report.summary import counts, facts, sentence, suspect_verdicts, verdict_rows, visible
+from sacfast.store import ModelRecord, PairRecord, ScanRecord
+
+
+def scan(verdicts: dict[str, list[str]], statuses: dict[str, str] | None = None) -> ScanRecord:
+    """Suspects with one verdict a source; those of `statuses` have none."""
+    models = [ModelRecord("suspect", name, "", "ok", "", "", "", "logits") for name in verdicts]
+    models += [
+        ModelRecord("suspect", n, "", status, "why") for n, status in (statuses or {}).items()
+    ]
+    pairs = [
+        PairRecord(name, f"source-{i}", verdict, 0.5, 1.0, 0.1, 0.2, 0.3)
+        for name, given in verdicts.items()
+        for i, verdict in enumerate(given)
+    ]
+    return ScanRecord("p", {"fdr": 0.05}, tuple(models), tuple(pairs))
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "statuses", "said"),
+    [
+        ({}, {}, "There was no suspect to compare."),
+        ({}, {"a": "source"}, "There was no suspect to compare."),
+        ({"a": ["stolen"]}, {}, "The only suspect is a stolen copy of source-0 at FDR 0.05."),
+        (
+            {"a": ["stolen"], "b": ["no evidence"]},
+            {"c": "failed"},
+            "1 of 3 suspects is a stolen copy of source-0 at FDR 0.05.",
+        ),
+        (
+            {"a": ["stolen", "no evidence"], "b": ["no evidence", "stolen"]},
+            {},
+            "2 of 2 suspects are stolen copies of 2 sources at FDR 0.05.",
+        ),
+        (
+            {"a": ["suspicious"], "b": ["no evidence"]},
+            {"c": "refused"},
+            "None of 3 suspects can be called stolen at FDR 0.05; 1 is suspicious; "
+            "1 could not be judged.",
+        ),
+        ({"a": ["no evidence"]}, {}, "No evidence against any of 1 suspect at FDR 0.05."),
+        ({}, {"a": "failed", "b": "failed"}, "Not one of 2 suspects could be judged."),
+    ],
+)
+def test_sentence(verdicts, statuses, said) -> None:
+    assert sentence(scan(verdicts, statuses)) == said
+
+
+def test_suspect_counts_once_by_its_worst_verdict() -> None:
+    record = scan(
+        {"a": ["no evidence", "stolen"], "b": ["suspicious", "not comparable"]},
+        {"c": "failed", "d": "duplicate of a"},
+    )
+    assert suspect_verdicts(record) == {
+        "a": "stolen", "b": "suspicious", "c": "not comparable", "d": "left out",
+    }  # fmt: skip
+    assert list(counts(record).values()) == [1, 1, 1, 0, 1]
+
+
+def test_rows_list_broken_models_above_the_innocent() -> None:
+    record = scan({"a": ["no evidence"], "b": ["stolen"]}, {"c": "failed", "d": "source"})
+    rows = verdict_rows(record)
+    assert [(row[0], row[2]) for row in rows] == [
+        ("b", "stolen"), ("c", "not comparable"), ("a", "no evidence"), ("d", "left out"),
+    ]  # fmt: skip
+    assert rows[0] == ["b", "source-0", "stolen", 0.5, 1.0, 0.1, 0.2, 0.3, "logits", "ok"]
+    assert rows[1] == ["c", None, "not comparable", *[None] * 6, "failed: why"]
+
+
+def test_dropped_probes_are_told_beside_the_reason() -> None:
+    model = ModelRecord("suspect", "a", "", "ok", dropped=3)
+    pair = PairRecord("a", "source", "no evidence")
+    assert verdict_rows(ScanRecord("p", {}, (model,), (pair,)))[0][9] == "ok: 3 probes dropped"
+
+
+def test_facts_are_flattened_and_said_in_words() -> None:
+    told = facts(
+        {
+            "a_b": {"c": 0.1 + 0.2, "d": None},
+            "on": True,
+            "list": list(range(9)),
+            "reach": "x",
+            "path": "/srv/models/mine",
+            "empty": [],
+        }
+    )
+    assert told == [
+        ("a b · c", "0.3"), ("a b · d", "–"), ("on", "yes"), ("list", "0, 1, 2, 3, … 9 in all"),
+        ("path", "mine"), ("empty", "none"),
+    ]  # fmt: skip
+
+
+def test_visible_leaves_printable_text_alone() -> None:
+    assert visible("ünï 🦊 <b>") == "ünï 🦊 <b>"
+    assert visible("a\r\u202eb\ud800") == r"a\r\u202eb\ud800"
