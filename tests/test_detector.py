@@ -261,7 +261,11 @@ def test_reach_counts_groups(world):
         ({"sources": []}, ArgumentError, "`sources` must hold at least one model"),
         ({"sources": np.ones((40, 10))}, ShapeError, "must be \\(S, N, C\\) or a list"),
         ({"null_bank": [np.ones((39, 10))]}, ShapeError, "`null_bank\\[0\\]` must have the 40"),
-        ({"null_bank": [np.ones((40, 10))]}, NullBankError, "`null_bank\\[0\\]` must be comparable"),
+        (
+            {"null_bank": [np.ones((40, 10))]},
+            NullBankError,
+            "`null_bank\\[0\\]` must be comparable",
+        ),
         ({"sources": [np.arange(40)]}, (ShapeError, DtypeError), "`sources\\[0\\]`"),
         ({"null_bank": [["x"]]}, DtypeError, "`null_bank\\[0\\]` must be an array, got list"),
     ],

@@ -157,7 +157,8 @@ from sacfast.store import Store
 from sacfast.fingerprint import Fingerprint, FingerprintKey
 store = Store({str(tmp_path / "s.db")!r})
 for i in range(10):
-    store.add_fingerprint(Fingerprint(FingerprintKey(f"m{{i}}", "p", "", "logits"), np.ones((2, 2))))
+    key = FingerprintKey(f"m{{i}}", "p", "", "logits")
+    store.add_fingerprint(Fingerprint(key, np.ones((2, 2))))
 store._db.execute("BEGIN IMMEDIATE")
 store._db.execute("INSERT INTO probe_sets VALUES ('torn', '{{}}')")
 os.kill(os.getpid(), 9)

@@ -1,5 +1,82 @@
-"""sacfast finds stolen copies of neural networks by sample correlation."""
+"""sacfast finds stolen copies of neural networks in a registry, by sample correlation.
+
+An owner has a model; somewhere in a registry sit copies of it: fine-tuned, pruned, distilled
+through its API. sacfast puts the same JPEG-compressed probe images to every model, compares how
+each model relates the probes to one another beyond what independent models share, and says which
+are stolen, with error control.
+
+    build_probes, ProbeSet                          the images that every model is shown
+    scan, compare, Scan, Store                      from a registry to verdicts
+    Detector, Scores, benjamini_hochberg            from outputs to verdicts
+    correlation, correlation_distance, ...          from arrays to arrays
+
+Names are loaded when they are first used: `import sacfast` itself brings in next to nothing.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sacfast.detector import Detector, Scores
+    from sacfast.errors import SacfastError
+    from sacfast.fingerprint import Fingerprint, FingerprintKey
+    from sacfast.kernels import build_info
+    from sacfast.kernels.canonical import access_mode, canonical_outputs
+    from sacfast.kernels.correlation import correlation, label_correlation, unpack
+    from sacfast.kernels.distance import correlation_distance, pairwise_distance, paper_scale
+    from sacfast.kernels.fri import fri_features
+    from sacfast.probes import ProbeSet, build_probes
+    from sacfast.registry import list_models
+    from sacfast.report import write_report
+    from sacfast.scanning.compare import Comparison, compare
+    from sacfast.scanning.results import Scan
+    from sacfast.scanning.scan import scan
+    from sacfast.statistics import Reach, benjamini_hochberg
+    from sacfast.store import Store
+
 __version__ = "0.1.0"
+
+_HOME = {
+    "Comparison": "scanning.compare",
+    "Detector": "detector",
+    "Fingerprint": "fingerprint",
+    "FingerprintKey": "fingerprint",
+    "ProbeSet": "probes",
+    "Reach": "statistics",
+    "SacfastError": "errors",
+    "Scan": "scanning.results",
+    "Scores": "detector",
+    "Store": "store",
+    "access_mode": "kernels.canonical",
+    "benjamini_hochberg": "statistics",
+    "build_info": "kernels",
+    "build_probes": "probes",
+    "canonical_outputs": "kernels.canonical",
+    "compare": "scanning.compare",
+    "correlation": "kernels",
+    "correlation_distance": "kernels",
+    "fri_features": "kernels",
+    "label_correlation": "kernels",
+    "list_models": "registry",
+    "pairwise_distance": "kernels",
+    "paper_scale": "kernels",
+    "scan": "scanning.scan",
+    "unpack": "kernels",
+    "write_report": "report",
+}
+
+__all__ = [*_HOME, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'sacfast' has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

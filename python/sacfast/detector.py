@@ -36,6 +36,8 @@ _BLOCK_BYTES = 64 << 20
 #: Frames (sources and bank on one subset of the probes) kept for suspects that drop the same ones.
 _FRAMES_KEPT = 4
 
+_NOTHING_LEFT = "varies in no way that the null bank does not explain"
+
 
 @dataclass(frozen=True, eq=False)
 class Scores:
@@ -161,7 +163,8 @@ class Detector:
     @property
     def null_scores(self) -> _Float:
         """(m, V) scores of the bank's members, each with its own group left out of X."""
-        return self._frame(self._mask).null.copy()
+        null: _Float = self._frame(self._mask).null.copy()
+        return null
 
     def reach(self, pairs: int, fdr: float = 0.05) -> Reach:
         """What this null bank can show at all over `pairs` comparisons at a false discovery rate.
@@ -215,8 +218,8 @@ class Detector:
             null = np.nan_to_num(sign * frame.null, nan=np.inf, posinf=np.inf, neginf=-np.inf)
             p[members] = conformal_p(sign * score[members], null, self._codes.tolist())
             z[members] = _z(sign * score[members], null)
-        for i in np.flatnonzero(np.isnan(score).any(axis=1)):
-            reasons[i] = reasons[i] or "varies in no way that the null bank does not explain"
+        for position in np.flatnonzero(np.isnan(score).any(axis=1)).tolist():
+            reasons[position] = reasons[position] or _NOTHING_LEFT
         return Scores(score, z, p, 1.0 / (self.nulls + 1), dropped, tuple(reasons))
 
     def _frame(self, mask: _Mask) -> _Paper | _Inner:
@@ -269,7 +272,8 @@ class _Inner:
 def usable_probes(outputs: NDArray[Any]) -> _Mask:
     """(N, C) raw outputs -> (N,): False where a row is NaN, Inf or constant (max == min)."""
     finite: _Mask = np.isfinite(outputs).all(axis=1)
-    return finite & (outputs.max(axis=1) != outputs.min(axis=1))
+    varies: _Mask = outputs.max(axis=1) != outputs.min(axis=1)
+    return finite & varies
 
 
 def not_comparable(outputs: NDArray[Any], usable: _Mask) -> str | None:

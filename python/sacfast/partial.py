@@ -100,25 +100,27 @@ class PartialScore:
         for code in range(int(codes.max()) + 1 if len(codes) else 0):
             group = np.flatnonzero(codes == code)
             rows = group + 1
-            inverse_rows = self._inverse[rows]  # B is symmetric: B[:, g] is its transpose
-
-            def without(x: _Float, solved: _Float) -> _Float:
-                reduced = solved - _product(x[:, rows], inverse_rows)
-                block = spd_inverse(np.ascontiguousarray(inverse_rows[:, rows]))
-                a = reduced - _product(_product(reduced[:, rows], block), inverse_rows)
-                a[:, rows] = 0.0
-                return a
-
             left = _Residuals(
                 members[group],
-                without(members[group], solved_members[group]),
+                self._without(rows, members[group], solved_members[group]),
                 self._gram[rows, rows],
             )
             right = _Residuals(
-                self._source.x, without(self._source.x, solved_sources), self._source.square
+                self._source.x,
+                self._without(rows, self._source.x, solved_sources),
+                self._source.square,
             )
             null[group] = self._pearson(left, right, self._cross[rows])
         return null
+
+    def _without(self, rows: NDArray[np.intp], x: _Float, solved: _Float) -> _Float:
+        """A^-1 x with some rows of X left out, from `solved`, A^-1 x with all of them."""
+        inverse_rows = self._inverse[rows]  # A^-1 is symmetric: its columns are these, turned
+        reduced = solved - _product(x[:, rows], inverse_rows)
+        block = spd_inverse(np.ascontiguousarray(inverse_rows[:, rows]))
+        a = reduced - _product(_product(reduced[:, rows], block), inverse_rows)
+        a[:, rows] = 0.0
+        return a
 
     def _pearson(self, left: _Residuals, right: _Residuals, cross: _Float) -> _Float:
         """Pearson correlation of residuals; `cross` holds the correlations' inner products."""
@@ -132,7 +134,8 @@ class PartialScore:
             variances.append(np.where(nothing, np.nan, variance))
         covariance -= sums[0][:, None] * sums[1][None, :] / self._pairs
         score = covariance / np.sqrt(variances[0][:, None] * variances[1][None, :])
-        return np.clip(score, -1.0, 1.0)
+        clipped: _Float = np.clip(score, -1.0, 1.0)
+        return clipped
 
 
 def _product(a: _Float, b: _Float) -> _Float:

@@ -211,9 +211,7 @@ class Store:
             raise StoreError(f"Store: `path` must be a fingerprint store, got no file at {target}")
         uri = f"{Path(target).absolute().as_uri()}?mode=ro" if self.read_only else target
         try:
-            self._db = sqlite3.connect(
-                uri, uri=self.read_only, timeout=30.0, isolation_level=None
-            )
+            self._db = sqlite3.connect(uri, uri=self.read_only, timeout=30.0, isolation_level=None)
             self._open()
         except sqlite3.Error as error:
             raise StoreError(f"Store: `path` {target} can't be opened: {error}") from error
@@ -355,12 +353,23 @@ class Store:
                 "scan_models",
                 [
                     (
-                        number, m.role, i, m.name, m.group, m.status, m.reason, m.model_digest,
-                        m.preprocessing_digest, m.outputs_kind, m.digits, m.k, m.dropped,
+                        number,
+                        m.role,
+                        i,
+                        m.name,
+                        m.group,
+                        m.status,
+                        m.reason,
+                        m.model_digest,
+                        m.preprocessing_digest,
+                        m.outputs_kind,
+                        m.digits,
+                        m.k,
+                        m.dropped,
                     )
                     for i, m in enumerate(scan.models)
                 ],
-            )  # fmt: skip
+            )
             self._insert(
                 "scan_pairs",
                 [

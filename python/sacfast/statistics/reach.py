@@ -73,9 +73,7 @@ def reach(nulls: int, pairs: int, fdr: float = 0.05) -> Reach:
     Source: [ours], METHOD.md section 6.
     """
     if nulls < 0 or pairs < 0:
-        raise ArgumentError(
-            f"reach: `nulls` and `pairs` must be >= 0, got {nulls} and {pairs}"
-        )
+        raise ArgumentError(f"reach: `nulls` and `pairs` must be >= 0, got {nulls} and {pairs}")
     if not 0 < fdr < 1:
         raise ArgumentError(f"reach: `fdr` must lie in (0, 1), got {fdr}")
     p_floor = 1.0 / (nulls + 1)

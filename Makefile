@@ -1,0 +1,50 @@
+# make demo      see stolen models found: installs into .venv, then runs `sacfast demo`
+# make test      the tests, lint and types (at most 12 minutes after the install)
+# make test-all  the long tests too
+# make clean     removes .venv, build/ and caches
+#
+# Every target sets itself up; a second run reuses .venv and installs again only what changed.
+# PYTHON=python3.12 picks an interpreter, VENV=/elsewhere another place.
+
+PYTHON ?= python3
+VENV   ?= .venv
+EXTRAS := dali,demo,test
+
+PIP     := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
+SOURCES := $(shell find csrc python -type f \( -name '*.py' -o -name '*.pyi' -o -name '*.cpp' \
+             -o -name '*.h' -o -name '*.cu' -o -name '*.cuh' -o -name '*.j2' -o -name '*.css' -o -name '*.js' \))
+
+# What the caller's shell has set up must not leak into ours.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+
+.PHONY: help install demo test test-all clean
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit("sacfast needs Python 3.10 or newer, got %d.%d; try make PYTHON=python3.12" % sys.version_info[:2] if sys.version_info < (3, 10) else 0)'
+	$(PYTHON) -m venv $(VENV)
+
+# The package with everything that it needs; where pyproject.toml did not change, the package alone.
+$(VENV)/.dependencies: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing sacfast and what it needs into $(VENV) (PyTorch is large: some minutes) ..."
+	$(PIP) install '.[$(EXTRAS)]'
+	@touch $@ $(VENV)/.package
+
+$(VENV)/.package: $(VENV)/.dependencies CMakeLists.txt README.md $(SOURCES)
+	$(PIP) install --no-deps --force-reinstall .
+	@touch $@
+
+install: $(VENV)/.package
+
+demo: install
+	$(VENV)/bin/sacfast demo
+
+test: install
+	$(VENV)/bin/python -m pytest -m "not long"
+
+test-all: install
+	$(VENV)/bin/python -m pytest
+
+clean:
+	rm -rf $(VENV) build sacfast-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

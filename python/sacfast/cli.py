@@ -1,0 +1,410 @@
+"""The `sacfast` command: parses, calls, prints and exits; what it calls lives elsewhere.
+
+Exit codes: 0 nothing flagged, or a command that judges nothing went well · 1 failure · 2 usage ·
+3 something is called stolen · 4 nothing is, but some suspects could not be judged · 130 Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from sacfast import __version__
+from sacfast.errors import SacfastError
+from sacfast.terminal import (
+    comparison_table,
+    console,
+    facts_table,
+    findings_table,
+    scan_table,
+    text,
+)
+
+#: Rows that a scan shows in the terminal.
+TOP = 20
+
+app = typer.Typer(
+    name="sacfast",
+    help="Finds stolen copies of neural networks in a registry, by sample correlation.",
+    epilog="Start with: sacfast demo",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+probes_app = typer.Typer(help="Make and look at probe sets.", no_args_is_help=True)
+app.add_typer(probes_app, name="probes")
+
+ProbesOption = Annotated[
+    Path, typer.Option("--probes", help="A probe set, made by `sacfast probes build`.")
+]
+TimeoutOption = Annotated[float, typer.Option(help="Wall seconds that one model may take.", min=1)]
+MemoryOption = Annotated[
+    float, typer.Option(help="GiB that one model may use beyond what the framework takes.", min=0.1)
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(help="Worker processes; one a core unless given.", min=1),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+
+@app.command()
+def scan(
+    registry: Annotated[Path, typer.Argument(help="A directory of models.")],
+    source: Annotated[
+        list[Path],
+        typer.Option(
+            "--source",
+            help="The owner's model: a path or a name in the registry. Repeat for several.",
+        ),
+    ],
+    probes: ProbesOption,
+    null_bank: Annotated[
+        list[Path],
+        typer.Option(
+            "--null-bank",
+            help="A directory of models trained without the source. Repeat for several.",
+        ),
+    ],
+    store: Annotated[
+        Path | None,
+        typer.Option(help="Keeps fingerprints and scans; what it knows is not run again."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Results: .jsonl, .csv or .parquet."),
+    ] = None,
+    fdr: Annotated[float, typer.Option(help="False discovery rate over the whole scan.")] = 0.05,
+    method: Annotated[
+        Literal["partial", "pearson", "paper"],
+        typer.Option(help="Score that the verdicts rest on; the papers' distance is always shown."),
+    ] = "partial",
+    groups: Annotated[
+        bool,
+        typer.Option(help="Count null models of one folder (ORG/MODEL) as one draw."),
+    ] = True,
+    workers: WorkersOption = None,
+    timeout: TimeoutOption = 300.0,
+    memory: MemoryOption = 8.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Say which models of a registry are stolen copies of a source.
+
+    Says first what the null bank can show, then runs every model once in worker processes and
+    prints the most pressing rows.
+
+    \b
+    Examples:
+      sacfast scan registry --source mine/resnet --null-bank independent \\
+          --probes probes.safetensors --store fingerprints.db --out results.jsonl
+      sacfast scan registry --source a --source b --null-bank bank \\
+          --probes probes.safetensors --json | jq .counts
+
+    \b
+    Exit codes: 0 nothing flagged, 1 failure, 2 usage, 3 something is called
+    stolen, 4 nothing is, but some suspects could not be judged.
+    """
+    from sacfast.probes import ProbeSet
+    from sacfast.scanning.plan import plan_scan
+    from sacfast.scanning.results import check_suffix
+    from sacfast.scanning.scan import run_plan
+    from sacfast.store import Store
+
+    if out is not None:
+        check_suffix(out)
+    plan = plan_scan(registry, sources=source, null_bank=null_bank, groups=groups, fdr=fdr)
+    say = console(stderr=as_json)
+    say.print(
+        text(
+            f"{len(plan.suspects)} suspects, {len(plan.sources)} source(s), "
+            f"{len(plan.null_bank)} null models. {plan.reach}"
+        )
+    )
+    opened = ProbeSet.open(probes)
+    with Store(store or ":memory:") as kept:
+        found = run_plan(
+            plan,
+            opened,
+            kept,
+            method=method,
+            workers=workers,
+            timeout=timeout,
+            memory=_bytes(memory),
+        )
+    if out is not None:
+        found.save(out)
+    for warning in found.record.facts["warnings"]:
+        console(stderr=True).print(text(f"warning: {warning}", "yellow"))
+    if as_json:
+        _print_json({"counts": found.counts, "facts": found.record.facts, "rows": found.rows()})
+    else:
+        say.print()
+        say.print(scan_table(found, TOP))
+        if out is not None:
+            say.print(text(f"All rows: {out}"))
+        if store is not None:
+            say.print(text(f"To look at it: sacfast report {store} -o report.html"))
+    raise typer.Exit(found.exit_code)
+
+
+@app.command()
+def fingerprint(
+    models: Annotated[list[Path], typer.Argument(help="Models, or directories of models.")],
+    probes: ProbesOption,
+    store: Annotated[Path, typer.Option(help="Where the fingerprints are kept.")],
+    workers: WorkersOption = None,
+    timeout: TimeoutOption = 300.0,
+    memory: MemoryOption = 8.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Run models once on a probe set and keep what they answer.
+
+    Exit code 4 if a model gave no outputs.
+
+    \b
+    Example:
+      sacfast fingerprint registry --probes probes.safetensors --store fingerprints.db
+    """
+    from sacfast.probes import ProbeSet
+    from sacfast.registry import list_models
+    from sacfast.scanning.fingerprinting import fingerprint_models
+    from sacfast.store import Store
+
+    entries = [entry for path in models for entry in list_models(path)]
+    with Store(store) as kept:
+        records = fingerprint_models(
+            [("suspect", entry) for entry in entries],
+            ProbeSet.open(probes),
+            kept,
+            workers=workers,
+            timeout=timeout,
+            memory=_bytes(memory),
+        )
+    silent = [record for record in records if record.status != "ok"]
+    if as_json:
+        _print_json([asdict(record) for record in records])
+    else:
+        for record in silent:
+            console().print(text(f"{record.name}: {record.status}: {record.reason}", "magenta"))
+        console().print(text(f"{len(records) - len(silent)} of {len(records)} models in {store}"))
+    raise typer.Exit(4 if silent else 0)
+
+
+@app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(help="A model, e.g. yours.")],
+    b: Annotated[Path, typer.Argument(help="Another model.")],
+    probes: ProbesOption,
+    timeout: TimeoutOption = 300.0,
+    memory: MemoryOption = 8.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare two models without a null bank: no verdict.
+
+    \b
+    Example:
+      sacfast compare mine/resnet theirs/net --probes probes.safetensors
+    """
+    from sacfast.scanning.compare import compare as compare_models
+
+    found = compare_models(a, b, probes=probes, timeout=timeout, memory=_bytes(memory))
+    if as_json:
+        _print_json(asdict(found))
+    else:
+        console().print(comparison_table(found))
+    raise typer.Exit(4 if found.reason else 0)
+
+
+@app.command()
+def report(
+    store: Annotated[Path, typer.Argument(help="A store that a scan has written.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The page to write.")] = Path(
+        "report.html"
+    ),
+    scan: Annotated[
+        int | None,
+        typer.Option(help="The number of a scan; the latest unless given."),
+    ] = None,
+) -> None:
+    """Write one HTML page about a scan.
+
+    It is self-contained: no network is needed to read it.
+
+    \b
+    Example:
+      sacfast report fingerprints.db -o report.html
+    """
+    from sacfast.report import write_report
+
+    path = write_report(store, out, scan=scan)
+    console().print(text(f"Report: {path}"))
+
+
+@app.command()
+def doctor(as_json: JsonOption = False) -> None:
+    """Say what this installation can do.
+
+    Exit code 1 if a part is broken.
+
+    \b
+    Example:
+      sacfast doctor --json
+    """
+    from sacfast.doctor import check_up
+
+    findings = check_up()
+    if as_json:
+        _print_json([asdict(finding) for finding in findings])
+    else:
+        console().print(findings_table(findings))
+    raise typer.Exit(1 if any(finding.state == "broken" for finding in findings) else 0)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where everything goes.")] = Path(
+        "sacfast-demo"
+    ),
+    seed: Annotated[int, typer.Option(help="Another seed, other models.", min=0)] = 0,
+) -> None:
+    """Steal models, hide them, find them: the main job on real input.
+
+    Trains about 125 small networks on handwritten digits (3 minutes on 2 cores), some of them
+    stolen from one of the others, and runs the real commands on them.
+
+    \b
+    Example:
+      sacfast demo --out sacfast-demo
+    """
+    from sacfast.demo import run_demo
+
+    raise typer.Exit(run_demo(out, seed))
+
+
+@probes_app.command("build")
+def probes_build(
+    images: Annotated[Path, typer.Argument(help="A directory of images.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The probe set to write.")] = Path(
+        "probes.safetensors"
+    ),
+    kind: Annotated[
+        Literal["jpeg", "normal", "cutmix"], typer.Option(help="What is done to the images.")
+    ] = "jpeg",
+    quality: Annotated[int, typer.Option(help="JPEG quality.", min=1, max=100)] = 25,
+    count: Annotated[int, typer.Option(help="How many probes.", min=2)] = 200,
+    select: Annotated[
+        Literal["first", "random", "balanced"],
+        typer.Option(help="Which images; balanced takes sub-folders as classes."),
+    ] = "random",
+    seed: Annotated[int, typer.Option(help="Seed of random choices.", min=0)] = 0,
+    size: Annotated[
+        int | None,
+        typer.Option(help="Resize and crop to this many pixels; else all must be of one size."),
+    ] = None,
+    device: Annotated[
+        Literal["cpu", "gpu"], typer.Option(help="Where DALI compresses; bytes may differ on gpu.")
+    ] = "cpu",
+) -> None:
+    """Freeze probe images, decoded, in one file with a digest.
+
+    \b
+    Example:
+      sacfast probes build photos --size 224 -o probes.safetensors
+    """
+    from sacfast.probes import build_probes
+
+    built = build_probes(
+        images,
+        kind=kind,
+        quality=quality,
+        count=count,
+        select=select,
+        seed=seed,
+        size=size,
+        device=device,
+    )
+    built.save(out)
+    for skipped in built.skipped:
+        console(stderr=True).print(text(f"skipped: {skipped}", "yellow"))
+    console().print(facts_table({**_probe_facts(built), "written to": out}))
+
+
+@probes_app.command("show")
+def probes_show(
+    path: Annotated[Path, typer.Argument(help="A probe set.")], as_json: JsonOption = False
+) -> None:
+    """Check a probe set against its digest and say what is in it.
+
+    \b
+    Example:
+      sacfast probes show probes.safetensors --json
+    """
+    from sacfast.probes import ProbeSet
+
+    opened = ProbeSet.open(path)
+    if as_json:
+        _print_json(opened.facts())
+    else:
+        console().print(facts_table(_probe_facts(opened)))
+
+
+def _probe_facts(probes: Any) -> dict[str, Any]:
+    n, height, width, _ = probes.pixels.shape
+    parameters = ", ".join(f"{name}={value}" for name, value in probes.parameters.items())
+    return {
+        "probes": f"{n} × {height}×{width} RGB",
+        "kind": f"{probes.kind} ({parameters})" if parameters else probes.kind,
+        "digest": probes.digest,
+    }
+
+
+def _bytes(gib: float) -> int:
+    return int(gib * (1 << 30))
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
+
+
+def _version(show: bool) -> None:
+    if show:
+        console().print(f"sacfast {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Runs the command; an error of ours is a message and exit code 1, never a traceback."""
+    try:
+        app()
+    except SacfastError as error:
+        console(stderr=True).print(text("error: ", "bold red").append(_lines(str(error))))
+        sys.exit(1)
+    except KeyboardInterrupt:
+        console(stderr=True).print("interrupted; what was finished is in the store")
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): stop quietly, as other commands do.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _lines(message: str) -> str:
+    """A message whose line breaks are ours and whose other control characters are shown."""
+    return "\n".join(str(text(line)) for line in message.splitlines())

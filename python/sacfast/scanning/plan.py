@@ -1,0 +1,146 @@
+"""What a scan will compare, settled before any model is opened.
+
+A plan lists the models of each role and says what the null bank can show. A model that is named as
+a source or lies in the null bank is not also a suspect, though the registry lists it; it keeps a
+row that says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+
+from sacfast.errors import ArgumentError, NullBankError
+from sacfast.registry import Entry, list_models
+from sacfast.statistics import Reach, reach
+from sacfast.store import ModelRecord
+
+PathArgument = str | PathLike[str]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The models of a scan by role, and what it can show.
+
+    Attributes:
+        registry: The registry as it was named.
+        sources, null_bank, suspects: The models of each role.
+        left_out: Entries of the registry that are no suspects, with the reason.
+        grouped: Whether null models of one folder count as one draw.
+        fdr: The false discovery rate asked for.
+    """
+
+    registry: str
+    sources: tuple[Entry, ...]
+    null_bank: tuple[Entry, ...]
+    suspects: tuple[Entry, ...]
+    left_out: tuple[ModelRecord, ...]
+    grouped: bool
+    fdr: float
+
+    def null_groups(self, members: Iterable[Entry] | None = None) -> list[str]:
+        """The group of each member of the null bank; its own name where groups are off."""
+        bank = self.null_bank if members is None else members
+        return [entry.group if self.grouped else entry.name for entry in bank]
+
+    @property
+    def reach(self) -> Reach:
+        """What the bank can show if every listed model can be run."""
+        pairs = len(self.suspects) * len(self.sources)
+        return reach(len(set(self.null_groups())), pairs, self.fdr)
+
+
+def plan_scan(
+    registry: PathArgument,
+    *,
+    sources: PathArgument | Sequence[PathArgument],
+    null_bank: PathArgument | Sequence[PathArgument],
+    groups: bool = True,
+    fdr: float = 0.05,
+) -> Plan:
+    """Lists what a scan will compare.
+
+    Args:
+        registry: A directory of models (see `sacfast.registry.list_models`).
+        sources: One model or several: paths, or names of models in the registry.
+        null_bank: One directory of independent models or several.
+        groups: Count null models of one parent folder (ORG/MODEL) as one draw. Turn it off only
+            where the bank comes out of one process, many seeds.
+        fdr: False discovery rate, in (0, 1).
+
+    Returns:
+        A `Plan`.
+
+    Raises:
+        ArgumentError: If a path is missing, no source is named, or `fdr` is out of range.
+        NullBankError: If the null bank holds fewer than two models.
+    """
+    if not 0 < fdr < 1:
+        raise ArgumentError(f"scan: `fdr` must lie in (0, 1), got {fdr}")
+    root = Path(registry)
+    entries = list_models(root)
+    source_entries = [_source(root, Path(path)) for path in _several(sources)]
+    if not source_entries:
+        raise ArgumentError("scan: `sources` must name at least one model, got none")
+    source_entries = _unique(source_entries)
+    bank = _unique([entry for path in _several(null_bank) for entry in list_models(Path(path))])
+    if len(bank) < 2:
+        raise NullBankError(
+            f"scan: `null_bank` must hold at least 2 independent models, got {len(bank)}",
+            hint="99 or more let a few clear copies among 20 suspects be called",
+        )
+    roles = {entry.path.resolve(): "null model" for entry in bank}
+    roles |= {entry.path.resolve(): "source" for entry in source_entries}
+    both = {e.path.resolve() for e in bank} & {e.path.resolve() for e in source_entries}
+    if both:
+        name = next(e.name for e in source_entries if e.path.resolve() in both)
+        raise NullBankError(
+            f"scan: `null_bank` must hold independent models only, got the source {name}",
+            hint="keep sources and their copies out of the null bank",
+        )
+    suspects, left_out = [], []
+    for entry in entries:
+        role = roles.get(entry.path.resolve())
+        if role is None:
+            suspects.append(entry)
+        else:
+            reason = f"named as a {role} of this scan"
+            left_out.append(ModelRecord("suspect", entry.name, entry.group, role, reason))
+    return Plan(
+        registry=str(registry),
+        sources=tuple(source_entries),
+        null_bank=tuple(bank),
+        suspects=tuple(suspects),
+        left_out=tuple(left_out),
+        grouped=groups,
+        fdr=fdr,
+    )
+
+
+def _several(paths: PathArgument | Sequence[PathArgument]) -> list[PathArgument]:
+    return [paths] if isinstance(paths, (str, PathLike)) else list(paths)
+
+
+def _source(root: Path, path: Path) -> Entry:
+    """A source by its path, or by its name in the registry."""
+    found = path if path.exists() else root / path
+    if not found.exists():
+        raise ArgumentError(
+            f"scan: `sources` must be paths of models, or names in the registry, got {path}"
+        )
+    name = found.relative_to(root).as_posix() if found.is_relative_to(root) else found.name
+    return Entry(name=name, path=found, group=name)
+
+
+def _unique(entries: list[Entry]) -> list[Entry]:
+    """The entries once each, told apart by as much of their paths as that takes."""
+    by_path = list({entry.path.resolve(): entry for entry in entries}.values())
+    names = [entry.name for entry in by_path]
+    if len(set(names)) == len(names):
+        return by_path
+    return [
+        replace(entry, name=entry.path.as_posix()) if names.count(entry.name) > 1 else entry
+        for entry in by_path
+    ]

@@ -1,0 +1,186 @@
+"""What a scan found: rows for people and machines, files, and an exit code."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from sacfast.errors import ArgumentError, MissingExtraError
+from sacfast.store import ScanRecord
+
+#: Verdicts, the most pressing first; a model that can't be judged stands above the innocent.
+VERDICTS = ("stolen", "suspicious", "not comparable", "no evidence")
+
+#: Said of a suspect at the smallest p-value that the bank can give, where that is not enough.
+AT_THE_FLOOR = "at the floor of the null bank, which is too small to say more"
+
+EXIT_NOTHING, EXIT_FAILURE, EXIT_USAGE, EXIT_FLAGGED, EXIT_NOT_JUDGED = 0, 1, 2, 3, 4
+
+#: The columns of a result, in order.
+COLUMNS = (
+    "suspect",
+    "source",
+    "verdict",
+    "score",
+    "z",
+    "p",
+    "q",
+    "distance",
+    "outputs_kind",
+    "dropped",
+    "status",
+    "reason",
+    "model_digest",
+)
+
+
+class Scan:
+    """A finished scan.
+
+    Attributes:
+        record: Everything that the store holds of it.
+
+    ``scan.rows()`` are its results, ``scan.flagged`` the names of the stolen, ``scan.save(path)``
+    writes them to a file, ``scan.exit_code`` is what the command returns.
+    """
+
+    def __init__(self, record: ScanRecord) -> None:
+        self.record = record
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row a suspect and source, the most pressing first; one row for a suspect without
+        outputs. Numbers that could not be computed are None."""
+        return list(_rows(self.record))
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many suspects have each verdict; a suspect's is the most pressing of its rows."""
+        worst: dict[str, str] = {}
+        for row in _rows(self.record):
+            verdict = worst.get(row["suspect"], row["verdict"])
+            worst[row["suspect"]] = min(verdict, row["verdict"], key=VERDICTS.index)
+        found = Counter(worst.values())
+        return {verdict: found[verdict] for verdict in VERDICTS}
+
+    @property
+    def flagged(self) -> list[str]:
+        """The suspects called stolen, the clearest first."""
+        stolen = [row["suspect"] for row in _rows(self.record) if row["verdict"] == "stolen"]
+        return list(dict.fromkeys(stolen))
+
+    @property
+    def exit_code(self) -> int:
+        """3: something is called stolen. 4: nothing is, but a suspect could not be judged (not
+        comparable, or at the floor of a null bank that is too small to say more). 0: neither."""
+        counts = self.counts
+        if counts["stolen"]:
+            return EXIT_FLAGGED
+        unjudged = any(row["reason"] == AT_THE_FLOOR for row in _rows(self.record))
+        return EXIT_NOT_JUDGED if counts["not comparable"] or unjudged else EXIT_NOTHING
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Writes the rows to a file, whole or not at all.
+
+        Args:
+            path: Ends in .jsonl (one JSON object a line), .csv or .parquet (extra `parquet`).
+
+        Returns:
+            The path.
+
+        Raises:
+            ArgumentError: If the suffix is none of these.
+        """
+        target = Path(path)
+        check_suffix(target)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        os.close(handle)
+        try:
+            _WRITERS[target.suffix](Path(name), self.rows())
+            Path(name).chmod(0o644)
+            Path(name).replace(target)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+        return target
+
+    def __len__(self) -> int:
+        return len(self.rows())
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{count} {verdict}" for verdict, count in self.counts.items())
+        return f"<Scan of {self.record.facts.get('registry', '?')}: {counts}>"
+
+
+def check_suffix(path: Path) -> None:
+    """Raises unless results can be written under this name; called before hours of work."""
+    if path.suffix not in _WRITERS:
+        raise ArgumentError(f"scan: `out` must end in {', '.join(_WRITERS)}, got {path.name!r}")
+    if not path.absolute().parent.is_dir():
+        raise ArgumentError(f"scan: `out` must lie in an existing folder, got {path}")
+    if path.suffix == ".parquet":
+        _pyarrow()
+
+
+def _rows(record: ScanRecord) -> Iterator[dict[str, Any]]:
+    suspects = {model.name: model for model in record.role("suspect")}
+    for pair in record.pairs:
+        model = suspects[pair.suspect]
+        facts = {**asdict(pair), "outputs_kind": model.outputs_kind, "dropped": model.dropped}
+        facts |= {"status": model.status, "reason": model.reason}
+        facts["model_digest"] = model.model_digest
+        if not facts["reason"] and pair.verdict == "suspicious" and _at_floor(record, pair.p):
+            facts["reason"] = AT_THE_FLOOR
+        facts["source"] = pair.source or None
+        yield {key: _plain(facts[key]) for key in COLUMNS}
+
+
+def _at_floor(record: ScanRecord, p: float) -> bool:
+    return p <= float(record.facts["p_floor"]) * (1 + 1e-9)
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _write_jsonl(path: Path, rows: list[dict[str, Any]]) -> None:
+    lines = [json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows]
+    path.write_text("".join(lines), encoding="utf-8")
+
+
+def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _write_parquet(path: Path, rows: list[dict[str, Any]]) -> None:
+    arrow = _pyarrow()
+    kinds: Mapping[str, Any] = {
+        **dict.fromkeys(COLUMNS, arrow.string()),
+        **dict.fromkeys(("score", "z", "p", "q", "distance"), arrow.float64()),
+        "dropped": arrow.int64(),
+    }
+    schema = arrow.schema([(name, kinds[name]) for name in COLUMNS])
+    from pyarrow import parquet
+
+    parquet.write_table(arrow.Table.from_pylist(rows, schema=schema), path)
+
+
+def _pyarrow() -> Any:
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise MissingExtraError("writing .parquet", "pyarrow", "parquet") from error
+    return pyarrow
+
+
+_WRITERS = {".jsonl": _write_jsonl, ".csv": _write_csv, ".parquet": _write_parquet}

@@ -1,0 +1,113 @@
+"""How results look in a terminal. Names come from strangers: control characters are shown, never
+obeyed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from sacfast.doctor import Finding
+from sacfast.scanning.compare import Comparison
+from sacfast.scanning.results import VERDICTS, Scan
+
+STYLES = {
+    "stolen": "bold red",
+    "suspicious": "yellow",
+    "not comparable": "magenta",
+    "no evidence": "green",
+    "ok": "green",
+    "absent": "yellow",
+    "broken": "bold red",
+}
+
+
+def text(value: object, style: str = "") -> Text:
+    """Any value as text in which nothing is markup or an escape sequence."""
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
+    return Text(shown, style=style)
+
+
+def number(value: float | None, digits: int = 3) -> Text:
+    """A number with a fixed count of decimals; a dash where there is none."""
+    return Text("–" if value is None else f"{value:.{digits}f}", justify="right")
+
+
+def scan_table(scan: Scan, limit: int) -> RenderableType:
+    """The most pressing rows of a scan and a line of counts."""
+    rows = scan.rows()
+    reasons = any(row["reason"] for row in rows[:limit])
+    table = Table(box=None, header_style="bold", padding=(0, 1))
+    table.add_column("suspect", overflow="fold")
+    table.add_column("verdict", no_wrap=True)
+    for name in ("score", "z", "p", "q", "distance"):
+        table.add_column(name, justify="right", no_wrap=True)
+    many_sources = len({row["source"] for row in rows if row["source"]}) > 1
+    if many_sources:
+        table.add_column("source", overflow="fold")
+    if reasons:
+        table.add_column("reason", overflow="fold")
+    for row in rows[:limit]:
+        cells: list[RenderableType] = [
+            text(row["suspect"]),
+            text(row["verdict"], STYLES[row["verdict"]]),
+            number(row["score"]),
+            number(row["z"], 1),
+            number(row["p"]),
+            number(row["q"]),
+            number(row["distance"]),
+        ]
+        if many_sources:
+            cells.append(text(row["source"] or "–"))
+        if reasons:
+            cells.append(text(row["reason"]))
+        table.add_row(*cells)
+    parts: list[RenderableType] = [table]
+    if len(rows) > limit:
+        parts.append(Text(f"… and {len(rows) - limit} more rows", style="dim"))
+    counts = scan.counts
+    line = Text(f"\n{sum(counts.values())} suspects: ")
+    for verdict in VERDICTS:
+        style = STYLES[verdict] if counts[verdict] else "dim"
+        line.append(f"{counts[verdict]} {verdict}", style=style)
+        line.append("" if verdict == VERDICTS[-1] else " · ")
+    return Group(*parts, line)
+
+
+def comparison_table(found: Comparison) -> RenderableType:
+    """Two models side by side."""
+    table = Table(box=None, show_header=False, padding=(0, 1))
+    table.add_row("models", text(f"{found.a}  and  {found.b}"))
+    table.add_row("compared as", text(found.mode))
+    if found.reason is not None:
+        table.add_row("not comparable", text(f"one {found.reason}", STYLES["not comparable"]))
+    else:
+        table.add_row("Pearson", f"{found.pearson:.4f}   (1 = the same structure)")
+        table.add_row("distance", f"{found.distance:.4f}   (the papers'; 0 = the same structure)")
+    if found.dropped:
+        table.add_row("probes dropped", str(found.dropped))
+    return table
+
+
+def findings_table(findings: list[Finding]) -> RenderableType:
+    """A check-up."""
+    table = Table(box=None, show_header=False, padding=(0, 1))
+    for finding in findings:
+        state = text(finding.state, STYLES[finding.state])
+        table.add_row(text(finding.what), state, text(finding.detail))
+    return table
+
+
+def facts_table(facts: dict[str, Any]) -> RenderableType:
+    """Names and values."""
+    table = Table(box=None, show_header=False, padding=(0, 1))
+    for name, value in facts.items():
+        table.add_row(text(name), text(value))
+    return table
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that never highlights and never reads markup."""
+    return Console(stderr=stderr, highlight=False, markup=False, soft_wrap=False)
