@@ -8,6 +8,8 @@ then hands over to the same commands that a user would type:
     thefts.py     the ways of stealing a network
     plan.py       which models a run makes, and which of them are stolen
     making.py     makes what the plan names, in two processes, and picks up where a run stopped
+    truth.py      what the suspects really are, kept where no command looks
+    show.py       what is printed
     run.py        the commands, and the truth beside their verdicts
 """
 

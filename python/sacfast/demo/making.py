@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -40,24 +41,34 @@ class Diary:
 
     def __init__(self, out: Path, seed: int) -> None:
         self._path = out / "demo.json"
-        key = {"recipes": VERSION, "seed": seed}
         self.accuracy: dict[str, float] = {}
         if self._path.is_file():
             held = json.loads(self._path.read_text(encoding="utf-8"))
-            if {name: held.get(name) for name in key} != key:
+            if held.get("recipes") != VERSION:
                 raise ArgumentError(
-                    f"demo: `out` must be new or hold the demo of seed {seed}, "
-                    f"got {out} with the demo of seed {held.get('seed')}",
-                    hint=f"--out {out}-{seed}",
+                    f"demo: `out` must be new, got {out}, which another version of sacfast made",
+                    hint=f"sacfast demo --seed {seed} --out ANOTHER",
+                )
+            if held.get("seed") != seed:
+                raise ArgumentError(
+                    f"demo: `out` must be new or hold the demo of seed {seed}, got {out}, which "
+                    f"holds the demo of seed {held.get('seed')}",
+                    hint=f"sacfast demo --seed {seed} --out ANOTHER",
                 )
             self.accuracy = held["accuracy"]
         elif out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise ArgumentError(
-                f"demo: `out` must be a new or empty folder, got {out}", hint="--out ANOTHER"
+                f"demo: `out` must be new or an empty folder, got {out}",
+                hint=f"sacfast demo --seed {seed} --out ANOTHER",
             )
-        self._key = key
+        self._key = {"recipes": VERSION, "seed": seed}
         out.mkdir(parents=True, exist_ok=True)
         self._write()
+
+    def missing(self, recipes: list[Recipe]) -> list[Recipe]:
+        """The recipes whose models are not complete."""
+        folder = self._path.parent
+        return [r for r in recipes if r.name not in self.accuracy or not (folder / r.name).is_dir()]
 
     def note(self, name: str, accuracy: float) -> None:
         """Write down that a model is complete."""
@@ -71,39 +82,33 @@ class Diary:
         unfinished.replace(self._path)
 
 
-def make_models(
-    out: Path, seed: int, source: Recipe, recipes: list[Recipe], diary: Diary
-) -> Iterator[str]:
-    """Make what is missing, the source first; gives each name as its model is complete."""
-    missing = [recipe for recipe in recipes if not _complete(out, recipe, diary)]
-    if not missing and _complete(out, source, diary):
+def make_models(out: Path, seed: int, recipes: list[Recipe], diary: Diary) -> Iterator[str]:
+    """Make models, the source first; gives each name when its model is complete."""
+    if not recipes:
         return
+    first = [recipe for recipe in recipes if recipe.name == SOURCE]
+    rest = [recipe for recipe in recipes if recipe.name != SOURCE]
     with _processes(min(PROCESSES, len(os.sched_getaffinity(0)))) as pool:
-        if not _complete(out, source, diary):
-            diary.note(source.name, pool.submit(_make, out, seed, source).result())
-            yield source.name
-        running = {pool.submit(_make, out, seed, recipe): recipe.name for recipe in missing}
-        for done in as_completed(running):
-            diary.note(running[done], done.result())
-            yield running[done]
-
-
-def _complete(out: Path, recipe: Recipe, diary: Diary) -> bool:
-    return recipe.name in diary.accuracy and (out / recipe.name).is_dir()
+        for batch in (first, rest):
+            running = {pool.submit(_make, out, seed, recipe): recipe.name for recipe in batch}
+            for done in as_completed(running):
+                diary.note(running[done], done.result())
+                yield running[done]
 
 
 @contextmanager
 def _processes(count: int) -> Iterator[ProcessPoolExecutor]:
-    pool = ProcessPoolExecutor(count, get_context("spawn"), initializer=_single_thread)
+    pool = ProcessPoolExecutor(count, get_context("spawn"), initializer=_settle_in)
     try:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _single_thread() -> None:
+def _settle_in() -> None:
     import torch
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says when to stop
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
 

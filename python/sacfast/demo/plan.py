@@ -34,9 +34,9 @@ __all__ = [
     "Recipe",
     "Size",
     "Theft",
+    "is_twin",
     "make_plan",
     "make_source",
-    "twins",
 ]
 
 SOURCE = "source"
@@ -65,7 +65,7 @@ def _thefts() -> tuple[Theft, ...]:
         steal = partial(
             thefts.extract, architecture=architecture, labels_only=labels_only, steps=2 * STEPS
         )
-        return Theft(attack, f"{architecture} taught by its {attack}", architecture, steal)
+        return Theft(attack, f"{architecture}, from {attack}", architecture, steal)
 
     return (
         *(
@@ -83,7 +83,7 @@ def _thefts() -> tuple[Theft, ...]:
         *(
             weights(
                 "pruning",
-                f"{fraction:.0%} of filters pruned, fine-tuned",
+                f"{fraction:.0%} of filters pruned",
                 partial(thefts.prune, fraction=fraction, steps=75, rate=2e-3),
             )
             for fraction in (0.2, 0.4, 0.6)
@@ -128,7 +128,8 @@ class Recipe:
         """What the truth table says of it."""
         if self.theft is not None:
             return self.theft.how
-        return f"{self.architecture} of its own, {self.share}'s images"
+        twin = "twin: " if is_twin(self) else ""
+        return f"{twin}{self.architecture}, {self.share}'s images"
 
     def make(
         self, images: torch.Tensor, labels: torch.Tensor, source: Callable[[], nn.Module]
@@ -159,10 +160,10 @@ def make_plan(seed: int, size: Size = FULL) -> list[Recipe]:
     return sorted(recipes, key=lambda recipe: recipe.name)
 
 
-def twins(recipes: list[Recipe]) -> int:
-    """How many innocent models differ from the source by nothing but their seed."""
+def is_twin(recipe: Recipe) -> bool:
+    """Whether an innocent model differs from the source by nothing but its seed."""
     alike = (SOURCE_ARCHITECTURE, "owner", None)
-    return sum((r.architecture, r.share, r.theft) == alike for r in recipes)
+    return (recipe.architecture, recipe.share, recipe.theft) == alike
 
 
 def _innocent(name: str, seed: int, draw: np.random.Generator) -> Recipe:
