@@ -25,10 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sacfast.errors import ModelError, RefusedModelError
-from sacfast.models.answers import KINDS, checked_answers, guess_kind
 from sacfast.models._files import SafeFile, short
-from sacfast.models.formats import refusal
 from sacfast.models._safetensors import read_header
+from sacfast.models.answers import KINDS, checked_answers, guess_kind
+from sacfast.models.formats import refusal
 
 if TYPE_CHECKING:
     from sacfast.probes.probe_set import ProbeSet

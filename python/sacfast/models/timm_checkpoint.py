@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sacfast.errors import ModelError, RefusedModelError
-from sacfast.models.answers import MAX_CLASSES, checked_answers
 from sacfast.models._files import SafeFile, short
 from sacfast.models._safetensors import read_header
+from sacfast.models.answers import MAX_CLASSES, checked_answers
 from sacfast.models.preprocess import Preprocessing
 
 if TYPE_CHECKING:

@@ -25,7 +25,6 @@ valid UTF-8, and no two models share one.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +67,7 @@ def list_models(root: Path | str) -> list[Entry]:
         what = "which is a file" if top.exists() else "which does not exist"
         raise ArgumentError(f"list_models: `root` must be a directory, got {str(root)!r}, {what}")
     try:
-        names = {item.name for item in _visible(top)}
+        names = set(_visible(top))
     except OSError as error:
         raise ArgumentError(
             f"list_models: `root` must be readable, got {str(root)!r}: {error.strerror}"
@@ -90,27 +89,27 @@ def printable(name: str) -> str:
 
 def _walk(folder: Path, depth: int) -> Iterator[Path]:
     """The models in `folder`, which is no model itself."""
-    for item in _visible(folder):
-        path = folder / item.name
-        if item.is_dir():
+    for name in _visible(folder):
+        path = folder / name
+        if path.is_dir():
             yield from _visit(path, depth + 1)
-        elif formats.is_model_file(item.name):
+        elif formats.is_model_file(name):
             yield path
 
 
 def _visit(folder: Path, depth: int) -> Iterator[Path]:
     """A folder below the registry: a model, a holder of models, or a leaf that gets a row."""
     try:
-        items = _visible(folder)
+        names = _visible(folder)
     except OSError:
         yield folder
         return
-    if folder.name.startswith(_CACHE) and (folder / "snapshots").is_dir():
-        snapshots = _visible(folder / "snapshots")
-        yield from (folder / "snapshots" / item.name for item in snapshots)
+    snapshots = folder / "snapshots"
+    if folder.name.startswith(_CACHE) and snapshots.is_dir():
+        yield from (snapshots / name for name in _visible(snapshots))
         return
-    marked = any(formats.marks_model_folder(item.name) for item in items)
-    holder = any(item.is_dir() or formats.is_model_file(item.name) for item in items)
+    marked = any(map(formats.marks_model_folder, names))
+    holder = any((folder / name).is_dir() or formats.is_model_file(name) for name in names)
     if marked or not holder or depth >= MAX_DEPTH:
         yield folder
     elif not folder.is_symlink():
@@ -124,13 +123,12 @@ def _is_below_registry(link: Path, depth: int) -> bool:
     return link.resolve().is_relative_to(link.parents[depth - 1].resolve())
 
 
-def _visible(folder: Path) -> list[os.DirEntry[str]]:
-    with os.scandir(folder) as items:
-        return sorted((i for i in items if not i.name.startswith(".")), key=lambda i: i.name)
+def _visible(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def _entry(path: Path, root: Path) -> Entry:
     parts = path.relative_to(root).parts
     cache = [part for part in parts if part.startswith(_CACHE)]
-    group = cache[0].split("--")[1] if cache else "/".join(parts[:-1]) or parts[0]
-    return Entry(printable("/".join(parts)), path, printable(group), root)
+    group = cache[0].split("--")[1] if cache else "/".join(parts[:-1])
+    return Entry(printable("/".join(parts)), path, printable(group or parts[0]), root)
