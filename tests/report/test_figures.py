@@ -4,8 +4,25 @@ from __future__ import annotations
 
 import math
 
+import pytest
+
 from sacfast.report.figures import facets
+from sacfast.report.summary import verdict_rows
 from sacfast.store import ModelRecord, NullRecord, PairRecord, ScanRecord
+
+
+def suspect(name: str, kind: str, **access: int) -> ModelRecord:
+    return ModelRecord("suspect", name, "", "ok", outputs_kind=kind, **access)
+
+
+def shown(models, pairs, nulls) -> dict[tuple[str, str], list[str]]:
+    """The suspects of every facet."""
+    record = ScanRecord("p", {}, tuple(models), tuple(pairs), tuple(nulls))
+    rows = verdict_rows(record)
+    return {
+        (facet["source"], facet["mode"]): [rows[i].pair.suspect for i in facet["rows"]]
+        for facet in facets(record, rows)
+    }
 
 
 def test_facet_carries_the_bank_and_the_threshold() -> None:
@@ -13,20 +30,39 @@ def test_facet_carries_the_bank_and_the_threshold() -> None:
         NullRecord("mine", "logits", 0.25, (0.1, -0.1, math.nan)),
         NullRecord("mine", "labels", math.nan, (0.0,)),
     )
-    assert facets(ScanRecord("p", {}, (), (), nulls)) == [
-        {"source": "mine", "kind": "logits", "threshold": 0.25, "null": [0.1, -0.1]},
-        {"source": "mine", "kind": "labels", "threshold": None, "null": [0.0]},
+    found = facets(ScanRecord("p", {}, (), (), nulls), [])
+    assert [(facet["threshold"], facet["null"]) for facet in found] == [
+        (0.25, [0.1, -0.1]),
+        (None, [0.0]),
     ]
 
 
-def test_scores_without_a_bank_get_a_facet_of_their_own() -> None:
-    models = tuple(ModelRecord("suspect", n, "", "ok", outputs_kind=k) for n, k in ["ab", "cd"])
-    pairs = (
-        PairRecord("a", "mine", "no evidence", 0.5),
-        PairRecord("c", "mine", "not comparable"),
-    )
-    nulls = (NullRecord("other", "b", 0.5, (0.1,)),)
-    shown = facets(ScanRecord("p", {}, models, pairs, nulls))
-    assert [(facet["source"], facet["kind"]) for facet in shown] == [
-        ("other", "b"), ("mine", "b"),
-    ]  # fmt: skip
+def test_suspects_stand_beside_the_bank_in_their_own_access_mode() -> None:
+    models = [
+        suspect("a", "probs", digits=2),
+        suspect("b", "probs", digits=4),
+        suspect("c", "topk", k=5),
+        suspect("d", "labels"),
+    ]
+    modes = ["probs to 2 decimals", "probs to 4 decimals", "top-5", "labels"]
+    pairs = [PairRecord(model.name, "mine", "no evidence", 0.5) for model in models]
+    nulls = [NullRecord("mine", mode, 0.5, (0.1,)) for mode in modes]
+    assert shown(models, pairs, nulls) == {
+        ("mine", mode): [name] for mode, name in zip(modes, "abcd", strict=True)
+    }
+
+
+def test_suspects_follow_a_coarser_source() -> None:
+    pair = PairRecord("a", "mine", "no evidence", 0.5)
+    nulls = [NullRecord("mine", "labels", 0.5, (0.1,))]
+    assert shown([suspect("a", "logits")], [pair], nulls) == {("mine", "labels"): ["a"]}
+
+
+@pytest.mark.parametrize("score", [0.5, math.nan])
+def test_scores_without_a_bank_get_a_facet_of_their_own(score) -> None:
+    pair = PairRecord("a", "mine", "not comparable", score)
+    nulls = [NullRecord("other", "logits", 0.5, (0.1,))]
+    expected = {("other", "logits"): []}
+    if score == 0.5:
+        expected["mine", "logits"] = ["a"]
+    assert shown([suspect("a", "logits")], [pair], nulls) == expected

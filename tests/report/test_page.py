@@ -37,6 +37,14 @@ def test_page_answers_what_a_scan_is_read_for(page) -> None:
     ]  # fmt: skip
 
 
+def test_guide_explains_the_method_of_the_scan(page) -> None:
+    explained = {m: page(facts={"method": m}).text for m in ("partial", "pearson", "paper")}
+    assert "beyond what the null bank explains" in explained["partial"]
+    assert "(Pearson)" in explained["pearson"]
+    assert "as this scan asked for" in explained["paper"]
+    assert ["decides nothing" in text for text in explained.values()] == [True, True, False]
+
+
 def test_page_needs_nothing_but_itself(page) -> None:
     made = page()
     links = [

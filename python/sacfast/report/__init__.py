@@ -15,6 +15,6 @@ own content security policy forbids the browser every script but ours and every 
 
 from __future__ import annotations
 
-from .page import write_report
+from sacfast.report.page import write_report
 
 __all__ = ["write_report"]

@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..detector import usable_probes
-from ..fingerprint import Fingerprint, FingerprintKey
-from ..kernels import canonical_outputs, correlation
-from ..store import ModelRecord, PairRecord, ScanRecord, Store
-from .summary import VERDICTS, number, visible
+from sacfast.detector import usable_probes
+from sacfast.fingerprint import Fingerprint, FingerprintKey
+from sacfast.kernels import canonical_outputs, correlation
+from sacfast.report.summary import VERDICTS, number, visible
+from sacfast.store import ModelRecord, PairRecord, ScanRecord, Store
 
 MAX_PROBES = 200
 MAX_SOURCES = 12
@@ -70,17 +70,19 @@ def _source_maps(
     probes = np.flatnonzero(usable)
     if len(probes) < 2:
         return None
-    packed = [_correlation(row[probes], f) for row, (_, f) in zip(rows, panels, strict=True)]
     chosen = np.unique(np.linspace(0, len(probes) - 1, min(len(probes), MAX_PROBES)).astype(int))
-    order = chosen[_clustered(_pairs(packed[0], len(probes), chosen), len(chosen))]
+
+    def triangle(i: int, order: NDArray[np.intp]) -> NDArray[Any]:
+        return _pairs(_correlation(rows[i][probes], panels[i][1]), len(probes), order)
+
+    order = chosen[_clustered(triangle(0, chosen), len(chosen))]
     return {
         "source": visible(source.name),
         "probes": probes[order].tolist(),
         "of": len(usable),
         "dropped": int(len(usable) - usable.sum()),
         "panels": [
-            panel | {"map": _hundredths(_pairs(triangle, len(probes), order))}
-            for (panel, _), triangle in zip(panels, packed, strict=True)
+            panel | {"map": _hundredths(triangle(i, order))} for i, (panel, _) in enumerate(panels)
         ],
     }
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
+import secrets
 from collections.abc import Mapping
 from contextlib import nullcontext
 from datetime import datetime
@@ -18,11 +18,20 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from ..errors import ArgumentError
-from ..store import ScanRecord, Store
-from .figures import facets
-from .heatmap import MAX_PROBES, MAX_SOURCES, heat_maps
-from .summary import counts, facts, model_rows, sentence, verdict_rows, visible, warnings
+from sacfast.errors import ArgumentError
+from sacfast.report.figures import facets
+from sacfast.report.heatmap import MAX_PROBES, MAX_SOURCES, heat_maps
+from sacfast.report.summary import (
+    counts,
+    facts,
+    model_rows,
+    p_floor,
+    sentence,
+    verdict_rows,
+    visible,
+    warnings,
+)
+from sacfast.store import ScanRecord, Store
 
 
 def write_report(store: Store | Path | str, out: Path | str, *, scan: int | None = None) -> Path:
@@ -58,11 +67,14 @@ def _page(store: Store, scan: ScanRecord) -> str:
 
     maps = heat_maps(scan, store)
     sources = len(scan.role("source"))
+    method = scan.facts.get("method", "partial")
+    rows, floor = verdict_rows(scan), p_floor(scan)
     data = {
-        "verdicts": verdict_rows(scan),
+        "verdicts": [row.cells(floor) for row in rows],
         "models": model_rows(scan),
-        "facets": facets(scan),
+        "facets": facets(scan, rows),
         "maps": maps,
+        "distance": method == "paper",
     }
     assets = files("sacfast.report") / "templates"
     scripts = [get_plotlyjs(), (assets / "report.js").read_text("utf-8")]
@@ -83,9 +95,9 @@ def _page(store: Store, scan: ScanRecord) -> str:
         nulls=len(scan.role("null")),
         warnings=warnings(scan),
         reach=visible(str(scan.facts.get("reach") or "")),
-        probes=facts(store.probes(scan.probe_digest)),
+        probes=facts({"digest": scan.probe_digest, **store.probes(scan.probe_digest)}),
         facts=facts(scan.facts),
-        probe_digest=scan.probe_digest,
+        method=method,
         store_name=visible(Path(store.path).name),
         scan=scan.id,
         created=_day(scan.created),
@@ -125,7 +137,7 @@ def _day(created: str) -> str:
 
 def _write(target: Path, data: bytes) -> None:
     """Writes beside the target, then renames: a reader sees the old page or the new one."""
-    part = target.with_name(f".{target.name[:200]}.{os.getpid()}.part")
+    part = target.with_name(f".{secrets.token_hex(8)}.part")
     try:
         try:
             part.write_bytes(data)

@@ -11,9 +11,9 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import Any, NamedTuple
 
-from ..store import ModelRecord, PairRecord, ScanRecord
+from sacfast.store import ModelRecord, PairRecord, ScanRecord
 
 #: METHOD.md's verdicts, worst first; the last is a registry entry that was never compared.
 VERDICTS = ("stolen", "suspicious", "not comparable", "no evidence", "left out")
@@ -77,36 +77,51 @@ def _stolen_sources(scan: ScanRecord) -> str:
     return f"{len(names)} sources"
 
 
-def verdict_rows(scan: ScanRecord) -> list[list[Any]]:
-    """One row a comparison, worst verdict first, in the order of the template's columns."""
+class Row(NamedTuple):
+    """One line of the verdict table: a comparison, or a suspect that was never compared."""
+
+    pair: PairRecord
+    model: ModelRecord | None
+
+    def cells(self, p_floor: float) -> list[Any]:
+        """What the line shows, in the order of the template's columns."""
+        pair, model = self
+        return [
+            visible(pair.suspect),
+            visible(pair.source) or None,
+            pair.verdict,
+            *(number(x) for x in (pair.score, pair.z, pair.p, pair.q, pair.distance)),
+            (visible(model.outputs_kind) or None) if model else None,
+            _status(model, pair.verdict == "suspicious" and pair.p <= p_floor) if model else None,
+        ]
+
+
+def verdict_rows(scan: ScanRecord) -> list[Row]:
+    """One row a comparison, worst verdict first."""
     suspects = {model.name: model for model in scan.role("suspect")}
     paired = {pair.suspect for pair in scan.pairs}
-    rows = [_row(pair, suspects.get(pair.suspect)) for pair in scan.pairs]
+    rows = [Row(pair, suspects.get(pair.suspect)) for pair in scan.pairs]
     rows += [
-        _row(PairRecord(model.name, "", _unpaired(model)), model)
+        Row(PairRecord(model.name, "", _unpaired(model)), model)
         for name, model in suspects.items()
         if name not in paired
     ]
-    return sorted(rows, key=lambda row: VERDICTS.index(row[2]))
+    return sorted(rows, key=lambda row: VERDICTS.index(row.pair.verdict))
 
 
-def _row(pair: PairRecord, model: ModelRecord | None) -> list[Any]:
-    return [
-        visible(pair.suspect),
-        visible(pair.source) or None,
-        pair.verdict,
-        *(number(x) for x in (pair.score, pair.z, pair.p, pair.q, pair.distance)),
-        (visible(model.outputs_kind) or None) if model else None,
-        _status(model) if model else None,
-    ]
+def p_floor(scan: ScanRecord) -> float:
+    """The smallest p-value that the null bank can give, with room for rounding; 0 if unknown."""
+    floor: Any = scan.facts.get("p_floor")
+    return float(floor) * (1 + 1e-9) if _is_number(floor) else 0.0
 
 
-def _status(model: ModelRecord) -> str:
-    """Status and reason in one text, dropped probes included."""
+def _status(model: ModelRecord, at_floor: bool = False) -> str:
+    """Status and reason in one text, dropped probes and an exhausted null bank included."""
     dropped = (
         f"{model.dropped:,} probe{'s' * (model.dropped != 1)} dropped" if model.dropped else ""
     )
-    told = "; ".join(filter(None, [visible(model.reason), dropped]))
+    floor = "the null bank is too small to say more" if at_floor else ""
+    told = "; ".join(filter(None, [visible(model.reason), dropped, floor]))
     return f"{visible(model.status)}: {told}" if told else visible(model.status)
 
 
@@ -148,7 +163,7 @@ def facts(values: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _text(value: Any) -> str:
-    if value is None or value == "":
+    if value is None or value == "" or (isinstance(value, float) and not math.isfinite(value)):
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"

@@ -154,28 +154,30 @@
       root.hidden = true;
       return () => {};
     }
-    const several = new Set(facets.map((facet) => facet.kind)).size > 1;
-    const chosen = picker(
-      root, facets.map((facet) => facet.source + (several ? ` · ${facet.kind || "unknown kind"}` : "")), () => draw());
+    const several = new Set(facets.map((facet) => facet.mode)).size > 1;
+    const names = facets.map((facet) => facet.source + (several ? ` · ${facet.mode}` : ""));
+    const chosen = picker(root, names, () => draw());
     const LOOKS = {
       "no evidence": ["quiet", "circle-open", 9], suspicious: ["suspicious", "diamond", 11], stolen: ["stolen", "circle", 12],
     };
     const LIMIT = 2000;
 
     const marks = (facet) => Object.entries(LOOKS).map(([verdict, [name, symbol, size]]) => {
-      let rows = data.verdicts.filter((row) =>
-        row[1] === facet.source && row[8] === facet.kind && row[2] === verdict && row[3] !== null);
-      const step = Math.ceil(rows.length / LIMIT);
-      rows = rows.filter((_, i) => i % step === 0);
+      const found = facet.rows.map((i) => data.verdicts[i]).filter((row) => row[2] === verdict);
+      const step = Math.ceil(found.length / LIMIT), crowd = found.length > 300;
+      const rows = found.filter((_, i) => i % step === 0);
       return {
-        type: "scatter", mode: "markers", name: verdict, yaxis: "y2", thinned: step > 1,
+        type: "scatter", mode: "markers", name: verdict, yaxis: "y2", found: found.length, step,
         x: rows.map((row) => row[3]),
         y: rows.map((_, i) => (i * 0.618034) % 1),
         customdata: rows.map((row) => row[0]),
         text: rows.map((row) => `<b>${label(row[0])}</b><br>${verdict}, score ${fixed(row[3], 3)}`
           + (row[5] === null ? "" : `, p ${small(row[5])}`) + (row[6] === null ? "" : `, q ${small(row[6])}`)),
         hovertemplate: "%{text}<extra></extra>",
-        marker: { color: colour(name), symbol, size, opacity: 0.9, line: { width: 1.3, color: colour(verdict === "no evidence" ? name : "page") } },
+        marker: {
+          color: colour(name), symbol, size: crowd ? 0.6 * size : size, opacity: crowd ? 0.5 : 0.9,
+          line: { width: 1.3, color: colour(verdict === "no evidence" ? name : "page") },
+        },
       };
     });
 
@@ -187,7 +189,7 @@
         text, x: 0, xref: "paper", xanchor: "right", xshift: -10, y, yref: "paper", showarrow: false, align: "right", font: font(),
       });
       const shapes = [], annotations = [
-        aside(`${traces.reduce((n, trace) => n + trace.x.length, 0).toLocaleString("en")} suspects`, 0.76),
+        aside(`${traces.reduce((n, trace) => n + trace.found, 0).toLocaleString("en")}<br>suspects`, 0.78),
         aside(`${facet.null.length.toLocaleString("en")} in the<br>null bank`, 0.2),
       ];
       if (facet.threshold !== null) {
@@ -196,7 +198,7 @@
           line: { color: colour("stolen"), width: 1.5, dash: "5px,4px" },
         });
         annotations.push({
-          text: `stolen from ${fixed(facet.threshold, 3)} on`, x: facet.threshold, y: 1, yref: "paper", yanchor: "bottom",
+          text: `stolen ${data.distance ? "below" : "above"} ${fixed(facet.threshold, 3)}`, x: facet.threshold, y: 1, yref: "paper", yanchor: "bottom",
           showarrow: false, font: { ...font(), color: colour("stolen") },
         });
       }
@@ -208,15 +210,18 @@
         font: font(), paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false, bargap: 0.06,
         margin: { l: 105, r: 20, t: 28, b: 46 }, hovermode: "closest", dragmode: false, shapes, annotations,
         hoverlabel: { bgcolor: colour("panel"), bordercolor: colour("line"), font: { ...font(), color: colour("text") }, align: "left" },
-        xaxis: { ...axis, title: { text: "score (high = stolen)", standoff: 8 }, anchor: "y" },
+        xaxis: {
+          ...axis, anchor: "y", autorange: data.distance ? "reversed" : true,
+          title: { text: data.distance ? "distance (small = stolen)" : "score (high = stolen)", standoff: 8 },
+        },
         yaxis: { ...axis, domain: [0, 0.42], showgrid: false, showticklabels: false, rangemode: "tozero" },
         yaxis2: { ...axis, domain: [0.5, 1], showgrid: false, showticklabels: false, range: [-0.12, 1.12] },
       }, quiet);
       $("#scores-note").textContent = [
-        facet.null.length ? "" : "There is no null bank for this source and access mode, so no p-values.",
+        facet.null.length ? "" : "For this source and access mode there are no scores of the null bank.",
         facet.null.length && facet.threshold === null
           ? "No threshold is drawn: in this scan no score could have been called stolen." : "",
-        traces.some((trace) => trace.thinned) ? `Of more than ${LIMIT.toLocaleString("en")} suspects with one verdict, every few are drawn.` : "",
+        ...traces.filter((trace) => trace.step > 1).map((trace) => `One in ${trace.step} drawn of those with ${trace.name}.`),
         "Height within a band means nothing. Click a mark to find it in the table.",
       ].filter(Boolean).join(" ");
     };
@@ -287,7 +292,7 @@
       $("#maps-panels").replaceChildren(...figures.map(([made]) => made));
       figures.forEach(([, plot]) => plot());
       const [low, bar, high] = $("#maps-scale").children;
-      low.textContent = apart ? "0" : "−1";
+      low.textContent = apart ? "difference 0" : "correlation −1";
       high.textContent = apart ? "0.5 and more" : "1";
       bar.style.background = apart
         ? "linear-gradient(90deg, var(--mid), var(--apart))" : "linear-gradient(90deg, var(--low), var(--mid), var(--high))";
