@@ -1,0 +1,44 @@
+"""How far a result may lie from the float64 oracle, and why: the only table of tolerances.
+
+U = 2^-24 is the relative error of rounding to float32 (half a unit in the last place); rounding a
+result of at most 1 costs at most U / 2 when it is written. The oracle's own error, about 1e-15, is
+nowhere visible.
+"""
+
+from __future__ import annotations
+
+U = 2.0**-24
+U64 = 2.0**-53
+
+#: Cosine of two rows of length 1. Both operands are rounded to float32 (2 U of the sum of |a b|,
+#: which is at most 1), four products are rounded (1 U) and added in a tree of depth 2 (2 U), the
+#: sums of four are added in float64, the result is rounded (U / 2).
+CORRELATION = 5.5 * U
+
+#: float64 throughout, rounded once to float32: U / 2 for values up to 1; doubled for the exponent,
+#: whose float64 error is multiplied by itself.
+RBF = U
+
+#: exp(-2 (1 - c)) has a slope of at most 2 in c.
+RBF_NORMALISED = 2 * CORRELATION + U
+
+#: Mean |a - b| of float32 values in [-1, 1]: each difference is rounded (U of a value up to 2), so
+#: is the result (U of a value up to 2). float64 inputs are rounded first (U / 2 each, both sides).
+PAIRWISE_DISTANCE = 2 * U + 2 * U + U
+
+#: The mean of errors of correlations, and that of the distance.
+CORRELATION_DISTANCE = CORRELATION + PAIRWISE_DISTANCE
+
+#: Scores as the issue of the detector demands; the partial score is a ratio of float64 sums over
+#: correlations whose errors are CORRELATION, divided by residuals of no less than a few percent.
+SCORE = 1e-5
+
+
+def inner_product(pairs: int, magnitude: float) -> float:
+    """Of two float64 sums of `pairs` products in any order, `magnitude` the sum of |a b|."""
+    return 2 * (pairs + 1) * U64 * magnitude
+
+
+def torch_correlation(classes: int) -> float:
+    """PyTorch adds C products in float32, after a mean and a norm in float32: (C + 5) U at most."""
+    return (classes + 5) * U
