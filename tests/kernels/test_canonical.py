@@ -1,0 +1,287 @@
+"""Answers of every kind, in the form that the correlation takes; finer ones made coarser."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import log_softmax, softmax
+from scipy.stats import rankdata
+
+from sacfast.errors import ArgumentError, DtypeError, ShapeError
+from sacfast.kernels import access_mode, canonical_outputs, correlation, label_correlation
+from sacfast.kernels.canonical import KINDS, LADDER
+
+
+@pytest.fixture
+def logits(rng):
+    return (3 * rng.normal(size=(20, 7))).astype(np.float32)
+
+
+def test_logits_pass_as_they_are(logits):
+    np.testing.assert_array_equal(canonical_outputs(logits, "logits"), logits)
+    assert canonical_outputs(logits.astype(np.float64), "logits").dtype == np.float64
+    logits[0, 0] = np.inf
+    np.testing.assert_array_equal(canonical_outputs(logits, "logits"), logits)
+
+
+def test_log_probabilities_get_a_floor():
+    rows = np.log([[0.5, 0.5, 1.0], [0.7, 0.2, 0.1]])
+    rows[0, 2] = -np.inf
+    found = canonical_outputs(rows, "logprobs")
+    assert found[0].tolist() == pytest.approx(np.log([0.5, 0.5, 0.05]).tolist())
+    np.testing.assert_array_equal(found[1], rows[1])
+
+
+def test_probabilities_get_the_floor_of_the_model():
+    p = np.array([[0.5, 0.5, 0.0], [0.7, 0.2, 0.1]])
+    found = canonical_outputs(p, "probs")
+    np.testing.assert_allclose(found, np.log([[0.5, 0.5, 0.05], [0.7, 0.2, 0.1]]))
+    batch = canonical_outputs(np.stack([p, np.full((2, 3), 1 / 3)]), "probs")
+    np.testing.assert_array_equal(batch[0], found)  # the other model's smallest doesn't matter
+
+
+def test_rounded_probabilities_get_the_floor_of_the_rounding():
+    p = np.array([[0.50149, 0.49849, 0.00002]])
+    found = canonical_outputs(p, "probs", digits=3)
+    np.testing.assert_allclose(found, np.log([[0.501, 0.498, 0.0005]]))
+    assert np.isfinite(canonical_outputs(np.zeros((2, 3)), "probs")).all()
+
+
+def test_top_k_does_not_see_what_is_left_out(rng):
+    p = softmax(rng.normal(size=(20, 7)), axis=1)
+    found = canonical_outputs(p, "topk", k=3)
+    left_out = np.argsort(np.argsort(-p, axis=1), axis=1) >= 3
+    floor = np.log(p[~left_out].min() / 2)
+    np.testing.assert_allclose(found, np.where(left_out, floor, np.log(p)))
+    for what in (0.0, np.nan):
+        np.testing.assert_array_equal(
+            canonical_outputs(np.where(left_out, what, p), "topk", k=3), found
+        )
+
+
+def test_top_k_of_equal_ones_takes_the_earlier_class():
+    found = canonical_outputs(np.array([[0.2, 0.3, 0.2, 0.2, 0.1]]), "topk", k=2)
+    np.testing.assert_allclose(found, np.log([[0.2, 0.3, 0.1, 0.1, 0.1]]))
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int64, np.uint16])
+def test_labels_become_one_hot_rows(rng, dtype):
+    labels = rng.choice([3, 7, 100], 30).astype(dtype)
+    rows = canonical_outputs(labels, "labels")
+    assert rows.shape == (30, 3)
+    assert rows.dtype == np.float32
+    np.testing.assert_array_equal(np.array([3, 7, 100])[rows.argmax(axis=1)], labels)
+    np.testing.assert_array_equal(rows.sum(axis=1), np.ones(30))
+    np.testing.assert_array_equal(correlation(rows, center="none"), label_correlation(labels))
+
+
+def test_labels_of_a_batch_and_of_a_list():
+    batch = canonical_outputs(np.array([[1, 1, 2], [5, 2, 5]]), "labels")
+    assert batch.tolist() == [[[1, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 0, 1], [0, 1, 0], [0, 0, 1]]]
+    models = canonical_outputs([np.array([1, 1, 2]), np.array([5, 2, 5])], "labels")
+    assert [one.tolist() for one in models] == [[[1, 0], [1, 0], [0, 1]], [[0, 1], [1, 0], [0, 1]]]
+    np.testing.assert_allclose(correlation(batch), correlation(models), rtol=0, atol=1e-6)
+
+
+def test_a_negative_label_is_no_answer():
+    rows = canonical_outputs(np.array([4, -1, 4]), "labels")
+    np.testing.assert_array_equal(rows, [[1], [np.nan], [1]])
+    assert np.isnan(canonical_outputs(np.array([-1, -1]), "labels")).all()
+
+
+def test_scores_become_ranks_that_no_warp_changes(rng):
+    scores = np.round(rng.normal(size=(20, 9)), 1)  # with ties
+    ranks = canonical_outputs(scores, "scores")
+    expected = (rankdata(scores).reshape(scores.shape) - 0.5) / scores.size
+    np.testing.assert_allclose(ranks, expected, rtol=1e-14)
+    np.testing.assert_array_equal(canonical_outputs(1 / (1 + np.exp(-scores)), "scores"), ranks)
+    assert ranks.min() > 0
+    assert ranks.max() < 1
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float32])
+def test_decisions_become_zero_or_one(rng, dtype):
+    decisions = rng.integers(0, 2, (5, 4)).astype(dtype)
+    rows = canonical_outputs(decisions, "decisions")
+    assert rows.dtype == np.float32
+    np.testing.assert_array_equal(rows, decisions.astype(np.float32))
+    tensor = canonical_outputs(torch.from_numpy(decisions), "decisions")
+    assert isinstance(tensor, torch.Tensor)
+    np.testing.assert_array_equal(tensor.numpy(), rows)
+
+
+def test_embeddings_lose_their_mean_and_a_rotation_does_not_matter(rng):
+    embeddings = rng.normal(2.0, 1.0, (20, 8))
+    rotation, _ = np.linalg.qr(rng.normal(size=(8, 8)))
+    rows = canonical_outputs(embeddings, "embeddings")
+    np.testing.assert_allclose(rows.mean(axis=0), np.zeros(8), atol=1e-14)
+    np.testing.assert_allclose(
+        correlation(canonical_outputs(embeddings @ rotation + 5, "embeddings"), center="none"),
+        correlation(rows, center="none"),
+        rtol=0,
+        atol=1e-6,
+    )
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("labels", "logits")])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_row_without_an_answer_stays_nan_and_changes_no_other(rng, kind, bad):
+    rows = softmax(rng.normal(size=(9, 4)), axis=1)
+    if kind == "logprobs":
+        rows = np.log(rows)
+    if kind == "decisions":
+        rows = np.round(rows)
+    k = 2 if kind == "topk" else None
+    expected = canonical_outputs(np.delete(rows, 3, axis=0), kind, k=k)
+    rows[3] = bad
+    for given in (rows, np.where(np.arange(4) == 0, rows, np.nan_to_num(rows, posinf=0))):
+        if kind == "topk" and np.isnan(bad) and given is not rows:
+            continue  # a lone NaN is a class that was left out
+        found = canonical_outputs(given, kind, k=k)
+        assert np.isnan(found[3]).all()
+        np.testing.assert_array_equal(np.delete(found, 3, axis=0), expected)
+    assert np.isnan(canonical_outputs(np.full((2, 3), bad), kind, k=k)).all()
+
+
+def test_forms_and_frameworks_are_kept(logits):
+    p = softmax(logits, axis=1)
+    for kind, given in (("logits", logits), ("probs", p), ("scores", p), ("embeddings", p)):
+        one = canonical_outputs(given, kind)
+        assert one.dtype == np.float32
+        np.testing.assert_array_equal(canonical_outputs(given[None], kind)[0], one)
+        listed = canonical_outputs([torch.from_numpy(given), given[:, :3]], kind)
+        assert isinstance(listed[0], torch.Tensor)
+        assert listed[1].shape == (20, 3)
+        np.testing.assert_array_equal(listed[0].numpy(), one)
+        assert canonical_outputs(given[None][:0], kind).shape == (0, 20, 7)
+    assert (
+        canonical_outputs(torch.ones(2, 3, dtype=torch.bfloat16), "logits").dtype == torch.float32
+    )
+
+
+# ---- access modes --------------------------------------------------------------------------------
+
+
+def test_from_logits_down_the_ladder(logits):
+    rows = logits.astype(np.float64)
+    p = softmax(rows, axis=1)
+    np.testing.assert_allclose(access_mode(rows, "logits", "logprobs"), log_softmax(rows, axis=1))
+    np.testing.assert_allclose(access_mode(rows, "logits", "probs"), p)
+    rounded = np.round(p, 2)
+    np.testing.assert_allclose(access_mode(rows, "logits", "probs", digits=2), rounded)
+    kept = access_mode(rows, "logits", "topk", k=2)
+    assert ((kept > 0).sum(axis=1) == 2).all()
+    np.testing.assert_allclose(kept[kept > 0], p[kept > 0])
+    labels = access_mode(rows, "logits", "labels")
+    assert labels.dtype == np.int64
+    np.testing.assert_array_equal(labels, rows.argmax(axis=1))
+
+
+@pytest.mark.parametrize("target", LADDER)
+def test_every_way_down_ends_in_the_same_answer(logits, target):
+    rows = logits.astype(np.float64)
+    settings = {"k": 3} if target == "topk" else {}
+    straight = access_mode(rows, "logits", target, **settings)
+    for step in LADDER[: LADDER.index(target)]:
+        stop = access_mode(rows, "logits", step, **({"k": 3} if step == "topk" else {}))
+        np.testing.assert_allclose(
+            access_mode(stop, step, target, **settings), straight, rtol=1e-12
+        )
+
+
+def test_a_model_passed_through_a_mode_is_what_the_service_gives(logits):
+    service = np.round(softmax(logits.astype(np.float64), axis=1), 3)
+    ours = access_mode(logits.astype(np.float64), "logits", "probs", digits=3)
+    np.testing.assert_array_equal(
+        canonical_outputs(ours, "probs", digits=3), canonical_outputs(service, "probs", digits=3)
+    )
+
+
+def test_logits_and_log_probabilities_correlate_alike(logits):
+    logs = access_mode(logits, "logits", "logprobs")
+    np.testing.assert_allclose(
+        correlation(canonical_outputs(logs, "logprobs")), correlation(logits), rtol=0, atol=2e-6
+    )
+
+
+def test_equal_ones_give_the_first_label_and_no_answer_gives_none():
+    rows = np.array([[1.0, 2.0, 2.0], [np.nan, 1.0, 0.0]])
+    assert access_mode(rows, "logits", "labels").tolist() == [1, -1]
+    assert np.isnan(access_mode(rows, "logits", "probs")[1]).all()
+    left_out = np.array([[np.nan, 0.3, 0.4]])
+    assert access_mode(left_out, "topk", "labels").tolist() == [2]
+    assert access_mode(np.full((1, 2, 3), np.nan), "probs", "labels").tolist() == [[-1, -1]]
+
+
+def test_face_answers_pass_to_themselves_only(rng):
+    scores = rng.normal(size=(4, 3))
+    for kind in ("scores", "embeddings", "decisions"):
+        np.testing.assert_array_equal(access_mode(scores, kind, kind), scores)
+        with pytest.raises(ArgumentError, match=f'`as_kind` must be one of "{kind}" for kind'):
+            access_mode(scores, kind, "labels")
+    labels = np.array([[1, 2, 3]])
+    np.testing.assert_array_equal(access_mode(labels, "labels", "labels"), labels)
+
+
+def test_access_modes_come_in_numpy_and_in_their_form(logits):
+    tensor = torch.from_numpy(logits)
+    one = access_mode(tensor, "logits", "probs")
+    assert isinstance(one, np.ndarray)
+    assert one.dtype == np.float32
+    np.testing.assert_array_equal(access_mode([tensor], "logits", "probs")[0], one)
+    np.testing.assert_array_equal(access_mode(tensor[None], "logits", "labels").shape, (1, 20))
+
+
+# ---- errors --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda x: canonical_outputs(x, "softmax"), ArgumentError, "`kind` must be one of"),
+        (
+            lambda x: canonical_outputs(x, "logits", digits=2),
+            ArgumentError,
+            "`digits` must go with",
+        ),
+        (
+            lambda x: canonical_outputs(x, "probs", k=2),
+            ArgumentError,
+            '`k` must go with kind "topk"',
+        ),
+        (lambda x: canonical_outputs(x, "topk"), ArgumentError, "`k` must be given"),
+        (lambda x: canonical_outputs(x, "topk", k=0), ArgumentError, "`k` must be >= 1, got 0"),
+        (lambda x: canonical_outputs(x, "topk", k=9), ArgumentError, "number of classes, 3, got 9"),
+        (lambda x: canonical_outputs(x, "probs", digits=-1), ArgumentError, "must be >= 0, got -1"),
+        (lambda x: canonical_outputs(x, "probs", digits=1.5), DtypeError, "must be an integer"),
+        (
+            lambda x: canonical_outputs(x + 1, "probs"),
+            ArgumentError,
+            r"in \[0, 1\].*from 1.5 to 1.5",
+        ),
+        (lambda x: canonical_outputs(-x, "topk", k=1), ArgumentError, r"in \[0, 1\]"),
+        (lambda x: canonical_outputs(x, "decisions"), ArgumentError, "must be 0 or 1, got 0.5"),
+        (lambda x: canonical_outputs(x, "labels"), DtypeError, "must be integers, got float64"),
+        (lambda x: canonical_outputs(x[0], "logits"), ShapeError, r"\(N, C\) or \(S, N, C\)"),
+        (
+            lambda x: canonical_outputs([x[None]], "logits"),
+            ShapeError,
+            r"`outputs\[0\]` must be \(N",
+        ),
+        (lambda x: canonical_outputs(x[:0], "scores"), ShapeError, "not empty"),
+        (
+            lambda x: access_mode(x, "probs", "logits"),
+            ArgumentError,
+            '"probs", "topk", "labels" for',
+        ),
+        (
+            lambda x: access_mode(x, "logits", "probs", k=2),
+            ArgumentError,
+            "`k` must go with as_kind",
+        ),
+    ],
+)
+def test_errors(call, error, message):
+    with pytest.raises(error, match=message):
+        call(np.full((4, 3), 0.5))

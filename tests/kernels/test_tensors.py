@@ -1,0 +1,212 @@
+"""Arrays of every framework and layout in; results in the caller's framework out."""
+
+from __future__ import annotations
+
+import ml_dtypes
+import numpy as np
+import pytest
+import torch
+
+from sacfast.errors import ArgumentError, BackendError, DtypeError, ShapeError
+from sacfast.kernels import (
+    canonical_outputs,
+    correlation,
+    correlation_distance,
+    label_correlation,
+    pairwise_distance,
+    unpack,
+)
+from sacfast.kernels._tensors import as_numpy
+
+
+class Foreign:
+    """An array of some other library: nothing but the DLPack protocol."""
+
+    def __init__(self, array, device=None):
+        self.array = array
+        self.device = device
+
+    def __dlpack__(self, **kwargs):
+        return self.array.__dlpack__(**kwargs)
+
+    def __dlpack_device__(self):
+        return self.device or self.array.__dlpack_device__()
+
+
+class OldForeign(Foreign):
+    """The same from before DLPack 1.0, which took no max_version."""
+
+    def __dlpack__(self, stream=None):
+        return self.array.__dlpack__()
+
+
+@pytest.fixture
+def outputs(rng):
+    return rng.normal(size=(3, 9, 6)).astype(np.float32)
+
+
+def unaligned(array):
+    memory = np.empty(array.nbytes + 1, dtype=np.uint8)
+    view = memory[1:].view(array.dtype).reshape(array.shape)
+    view[...] = array
+    assert not view.flags.aligned
+    return view
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: np.asfortranarray(x),
+        lambda x: np.repeat(np.repeat(x, 2, axis=1), 3, axis=2)[:, ::2, ::3],
+        lambda x: np.flip(x).copy()[::-1, ::-1, ::-1],
+        lambda x: unaligned(x),
+        lambda x: x.astype(">f4"),
+        lambda x: x.astype(np.float64),
+        lambda x: torch.from_numpy(x).permute(2, 0, 1).contiguous().permute(1, 2, 0),
+        lambda x: torch.from_numpy(x).requires_grad_(True),
+        lambda x: torch.complex(torch.zeros(3, 9, 6), -torch.from_numpy(x)).conj().imag,
+        lambda x: Foreign(x),
+        lambda x: OldForeign(x),
+        lambda x: Foreign(torch.from_numpy(x).transpose(0, 2).contiguous().transpose(0, 2)),
+    ],
+    ids=[
+        "fortran",
+        "strided",
+        "negative",
+        "unaligned",
+        "big-endian",
+        "float64",
+        "torch-strided",
+        "torch-grad",
+        "torch-negated",
+        "dlpack",
+        "dlpack-old",
+        "dlpack-torch",
+    ],
+)
+def test_the_same_values_give_the_same_bits(outputs, change):
+    expected = correlation(outputs)
+    changed = change(outputs)
+    packed = correlation(changed)
+    assert isinstance(packed, torch.Tensor) == isinstance(changed, torch.Tensor)
+    np.testing.assert_array_equal(np.asarray(packed), expected)
+    distance = correlation_distance(changed, expected)
+    np.testing.assert_array_equal(np.diag(np.asarray(distance)), np.zeros(3))
+
+
+def test_read_only_inputs_are_read(outputs):
+    expected = correlation(outputs)
+    outputs.flags.writeable = False
+    np.testing.assert_array_equal(correlation(outputs), expected)
+
+
+def test_rows_that_share_memory(rng):
+    one = rng.normal(size=(1, 9, 6))
+    packed = correlation(np.broadcast_to(one, (4, 9, 6)))
+    np.testing.assert_array_equal(packed, np.repeat(correlation(one), 4, axis=0))
+
+
+def test_bfloat16_of_every_framework_is_the_same(rng):
+    tensor = torch.from_numpy(rng.normal(size=(2, 9, 6))).bfloat16()
+    array = tensor.float().numpy().astype(ml_dtypes.bfloat16)
+    expected = correlation(tensor.float().numpy())
+    for given in (tensor, array, Foreign(tensor)):
+        np.testing.assert_array_equal(np.asarray(correlation(given)), expected)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda s: np.full(s, np.nan, np.float32), lambda s: torch.full(s, torch.nan)]
+)
+def test_out_is_written_and_returned(outputs, make):
+    packed, distance, pairwise = make((3, 36)), make((3, 3)), make((3, 3))
+    assert correlation(outputs, out=packed) is packed
+    np.testing.assert_array_equal(np.asarray(packed), correlation(outputs))
+    assert correlation_distance(outputs, packed, out=distance) is distance
+    assert pairwise_distance(packed, out=pairwise) is pairwise
+    np.testing.assert_array_equal(np.asarray(distance), np.asarray(pairwise))
+
+
+def read_only(array):
+    array.flags.writeable = False
+    return array
+
+
+@pytest.mark.parametrize(
+    ("out", "error", "message"),
+    [
+        (lambda x: np.empty((3, 36)), DtypeError, "`out` must be float32, got float64"),
+        (lambda x: np.empty((3, 35), "f4"), ShapeError, r"must be \(3, 36\), got \(3, 35\)"),
+        (lambda x: np.empty((36, 3), "f4").T, ArgumentError, "writable C-contiguous"),
+        (lambda x: read_only(np.empty((3, 36), "f4")), ArgumentError, "writable C-contiguous"),
+        (lambda x: unaligned(np.empty((3, 36), "f4")), ArgumentError, "writable C-contiguous"),
+        (lambda x: np.empty((3, 36), ">f4"), ArgumentError, "writable C-contiguous"),
+        (lambda x: Foreign(np.empty((3, 36), "f4")), ArgumentError, "writable C-contiguous"),
+        (lambda x: x.reshape(-1)[:108].reshape(3, 36), ArgumentError, "must not share memory"),
+        (lambda x: [0.0], DtypeError, "`out` must be an array, got list"),
+    ],
+)
+def test_an_unfit_out_is_refused(outputs, out, error, message):
+    with pytest.raises(error, match=message):
+        correlation(outputs, out=out(outputs))
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (np.ones((2, 3, 4), int), "must be float16, bfloat16, float32, float64, got int64"),
+        (np.ones((2, 3, 4), complex), "got complex128"),
+        (np.ones((2, 3, 4), object), "got object"),
+        (np.ones((2, 3, 4), bool), "got bool"),
+        (np.ma.masked_array(np.ones((2, 3, 4))), "must be a plain array, got a masked one"),
+        (torch.ones(2, 3, 4, dtype=torch.int32), "got int32"),
+        (torch.ones(2, 3, 4, dtype=torch.complex64), "got complex64"),
+        (torch.ones(2, 3, 4, device="meta"), "must be a dense tensor with data, got a meta tensor"),
+        (torch.ones(2, 3, 4).to_sparse(), "must be a dense tensor with data, got torch.sparse_coo"),
+        (Foreign(np.ones((2, 3, 4), int)), "got int64"),
+        (Foreign(np.ones((2, 3, 4), bool)), "got DLPack type code 6, 8 bits, 1 lanes"),
+        (7.0, "must be an array, got float"),
+        ([[1.0, 2.0]], r"`outputs\[0\]` must be an array, got list"),
+    ],
+)
+def test_other_types_are_refused(value, message):
+    with pytest.raises(DtypeError, match=message):
+        correlation(value)
+
+
+def test_memory_of_another_device_is_refused(outputs):
+    with pytest.raises(BackendError, match=r"(?s)must be in CPU memory.*pass outputs.cpu\(\)"):
+        correlation(Foreign(outputs, device=(2, 0)))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x, **k: correlation(x, **k),
+        lambda x, **k: correlation_distance(x, correlation(x), **k),
+        lambda x, **k: pairwise_distance(x[0], **k),
+    ],
+)
+def test_backends(outputs, call):
+    np.testing.assert_array_equal(call(outputs, backend="cpu"), call(outputs, backend="auto"))
+    with pytest.raises(BackendError, match="this build has no CUDA kernels"):
+        call(outputs, backend="cuda")
+    with pytest.raises(ArgumentError, match='must be one of "auto", "cpu", "cuda", got \'gpu\''):
+        call(outputs, backend="gpu")
+
+
+def test_labels_and_packed_rows_through_dlpack(rng):
+    labels = rng.integers(0, 3, 12).astype(np.int16)
+    packed = label_correlation(Foreign(labels))
+    np.testing.assert_array_equal(packed, label_correlation(labels))
+    np.testing.assert_array_equal(unpack(Foreign(packed), 12), unpack(packed, 12))
+
+
+def test_as_numpy_reads_floats_as_float32_or_float64(rng):
+    values = rng.normal(size=(4, 3)).astype(np.float16)
+    tensor = torch.from_numpy(values)
+    for given in (values, tensor, tensor.bfloat16(), Foreign(values)):
+        assert as_numpy("f", "x", given).dtype == np.float32
+    np.testing.assert_array_equal(as_numpy("f", "x", tensor), values)
+    assert as_numpy("f", "x", values.astype(np.float64)).dtype == np.float64
+    with pytest.raises(DtypeError, match="a type that numpy reads through DLPack, got bfloat16"):
+        canonical_outputs(Foreign(tensor.bfloat16()), "logits")
