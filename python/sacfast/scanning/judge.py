@@ -26,6 +26,9 @@ from sacfast.store import ModelRecord, NullRecord, PairRecord
 #: p-values up to here that are no discoveries are still suspicious (METHOD.md section 6).
 SUSPICIOUS_P = 0.05
 
+#: Said of a suspect at the smallest p-value that the bank can give, where that is not enough.
+AT_THE_FLOOR = "at the floor of the null bank, which is too small to say more"
+
 #: Suspects whose outputs are in memory at once.
 _BATCH = 256
 
@@ -61,7 +64,7 @@ class Judgement:
         reasons: Why a suspect is not comparable, by name.
         dropped: Probes not used, by suspect.
         warnings: Sentences for people.
-        p_floor: The smallest p-value that was possible; 1 where nothing was compared.
+        draws: Independent draws in the smallest bank that was used; None if nothing was compared.
     """
 
     pairs: list[PairRecord] = field(default_factory=list)
@@ -69,7 +72,7 @@ class Judgement:
     reasons: dict[str, str] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
-    p_floor: float = 1.0
+    draws: int | None = None
 
 
 @dataclass
@@ -205,7 +208,7 @@ def _judge_mode(
             if scores.reasons[i] is not None:
                 result.reasons[name] = str(scores.reasons[i])
     judged.distance = np.concatenate(distances)
-    result.p_floor = min(result.p_floor, judged.scores[0].p_floor)
+    result.draws = min(detector.nulls, detector.nulls if result.draws is None else result.draws)
     return judged
 
 
@@ -236,6 +239,8 @@ def _conclude(
     for i, name in enumerate(names):
         for v, source in enumerate(sources):
             verdict = _verdict(p[i, v], q[i, v], floor[i], fdr)
+            if verdict == "suspicious" and _at_floor(p[i, v], floor[i]):
+                result.reasons[name] = AT_THE_FLOOR
             result.pairs.append(
                 PairRecord(
                     name,
@@ -265,7 +270,11 @@ def _verdict(p: float, q: float, p_floor: float, fdr: float) -> str:
         return "not comparable"
     if q <= fdr:
         return "stolen"
-    return "suspicious" if p <= max(SUSPICIOUS_P, p_floor * (1 + 1e-9)) else "no evidence"
+    return "suspicious" if p <= SUSPICIOUS_P or _at_floor(p, p_floor) else "no evidence"
+
+
+def _at_floor(p: float, p_floor: float) -> bool:
+    return p <= p_floor * (1 + 1e-9)
 
 
 def _threshold(null: NDArray[np.float64], groups: list[str], p_called: float) -> float:

@@ -14,13 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from sacfast.errors import ArgumentError, MissingExtraError
+from sacfast.scanning.judge import AT_THE_FLOOR
 from sacfast.store import ScanRecord
 
 #: Verdicts, the most pressing first; a model that can't be judged stands above the innocent.
 VERDICTS = ("stolen", "suspicious", "not comparable", "no evidence")
-
-#: Said of a suspect at the smallest p-value that the bank can give, where that is not enough.
-AT_THE_FLOOR = "at the floor of the null bank, which is too small to say more"
 
 EXIT_NOTHING, EXIT_FAILURE, EXIT_USAGE, EXIT_FLAGGED, EXIT_NOT_JUDGED = 0, 1, 2, 3, 4
 
@@ -136,14 +134,8 @@ def _rows(record: ScanRecord) -> Iterator[dict[str, Any]]:
         facts = {**asdict(pair), "outputs_kind": model.outputs_kind, "dropped": model.dropped}
         facts |= {"status": model.status, "reason": model.reason}
         facts["model_digest"] = model.model_digest
-        if not facts["reason"] and pair.verdict == "suspicious" and _at_floor(record, pair.p):
-            facts["reason"] = AT_THE_FLOOR
         facts["source"] = pair.source or None
         yield {key: _plain(facts[key]) for key in COLUMNS}
-
-
-def _at_floor(record: ScanRecord, p: float) -> bool:
-    return p <= float(record.facts["p_floor"]) * (1 + 1e-9)
 
 
 def _plain(value: Any) -> Any:

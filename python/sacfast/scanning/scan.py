@@ -147,7 +147,8 @@ def run_plan(
         ridge=ridge,
         fdr=plan.fdr,
     )
-    can_show = reach(len(set(cast.groups.values())), len(judged.pairs), plan.fdr)
+    draws = len(set(cast.groups.values())) if judged.draws is None else judged.draws
+    can_show = reach(draws, len(judged.pairs), plan.fdr)
     compared = {pair.suspect for pair in judged.pairs}
     not_compared = [
         PairRecord(record.name, "", "not comparable")

@@ -1,0 +1,308 @@
+"""Scans from end to end, on answers collected beforehand."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+
+import numpy as np
+import pytest
+
+from sacfast import Detector, Store, benjamini_hochberg, canonical_outputs, scan
+from sacfast.errors import ArgumentError, ModelError, NullBankError, ProbeError
+from sacfast.scanning.judge import AT_THE_FLOOR
+from sacfast.scanning.plan import plan_scan
+from sacfast.scanning.results import COLUMNS
+
+
+def softmax(logits):
+    e = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+@pytest.fixture
+def registry(world):
+    """Two copies, six innocents, one that fails."""
+    world.bank()
+    for i in range(2):
+        world.answers(f"registry/copy-{i}", world.copy().astype(np.float32))
+    for i in range(6):
+        world.answers(f"registry/innocent-{i}", world.logits().astype(np.float32))
+    world.answers("registry/short", world.logits()[:5])
+    return world
+
+
+def run(world, **changes):
+    arguments = world.scan_arguments(**changes)
+    return scan(arguments.pop("registry"), **arguments)
+
+
+def test_the_scan_is_the_detector_and_bh(registry, tmp_path):
+    found = run(registry, store=tmp_path / "s.db", fdr=0.2)
+    rows = {row["suspect"]: row for row in found.rows()}
+    root = registry.root
+    bank = [np.load(p / "outputs.npy") for p in sorted((root / "bank").iterdir())]
+    names = [n for n in sorted(rows) if n != "short"]
+    suspects = [np.load(root / "registry" / n / "outputs.npy") for n in names]
+    source = [np.load(root / "source" / "outputs.npy").astype(np.float32)]
+    expected = Detector(source, bank).scores(suspects)
+    paper = Detector(source, bank, method="paper").scores(suspects)
+    q = benjamini_hochberg(expected.p)
+    for i, name in enumerate(names):
+        assert rows[name]["score"] == expected.score[i, 0]
+        assert rows[name]["z"] == expected.z[i, 0]
+        assert rows[name]["p"] == expected.p[i, 0]
+        assert rows[name]["q"] == q[i, 0]
+        assert rows[name]["distance"] == paper.score[i, 0]
+    assert found.flagged == sorted(["copy-0", "copy-1"], key=lambda n: -rows[n]["z"])
+    assert found.exit_code == 3
+    assert rows["short"]["verdict"] == "not comparable"
+    assert rows["short"]["status"] == "failed"
+    assert "60" in rows["short"]["reason"]
+    assert rows["short"]["score"] is None
+
+
+def test_rows_are_ranked_and_counted(registry):
+    found = run(registry, fdr=0.2)
+    verdicts = [row["verdict"] for row in found.rows()]
+    order = ["stolen", "suspicious", "not comparable", "no evidence"]
+    assert verdicts == sorted(verdicts, key=order.index)
+    assert found.counts["stolen"] == 2
+    assert sum(found.counts.values()) == 9
+    assert "2 stolen" in repr(found)
+
+
+def test_a_small_bank_can_only_raise_suspicion(world):
+    world.bank(10)
+    world.answers("registry/copy", world.copy(0.1))
+    world.answers("registry/innocent", world.logits())
+    found = run(world)
+    row = found.rows()[0]
+    assert (row["suspect"], row["verdict"], row["reason"]) == ("copy", "suspicious", AT_THE_FLOOR)
+    assert "nothing can be called stolen" in found.record.facts["reach"]
+    assert found.exit_code == 4
+
+
+def test_nothing_found_is_exit_code_0(world):
+    world.bank(39)
+    world.answers("registry/innocent", world.logits())
+    found = run(world)
+    assert found.counts == {"stolen": 0, "suspicious": 0, "not comparable": 0, "no evidence": 1}
+    assert found.exit_code == 0
+
+
+def test_every_access_mode_is_judged_with_sources_and_bank_in_the_same(world):
+    world.bank()
+    stolen = world.copy(0.2)
+    top = np.sort(softmax(stolen), axis=1)[:, -3:-2]
+    world.answers("registry/probs", softmax(stolen), "probs")
+    world.answers("registry/rounded", np.round(softmax(stolen), 2), "probs", digits=2)
+    kept = np.where(softmax(stolen) >= top, softmax(stolen), 0)
+    world.answers("registry/top3", kept, "topk", k=3)
+    world.answers("registry/labels", stolen.argmax(axis=1), "labels")
+    world.answers("registry/logits", stolen)
+    found = run(world, fdr=0.2)
+    assert {row["suspect"] for row in found.rows() if row["p"] == 1 / 40} == {
+        "probs", "rounded", "top3", "labels", "logits",
+    }  # fmt: skip
+    assert {null.outputs_kind for null in found.record.nulls} == {
+        "logits", "probs", "probs to 2 decimals", "top-3", "labels",
+    }  # fmt: skip
+    scores = {row["suspect"]: row["score"] for row in found.rows()}
+    assert scores["probs"] == pytest.approx(scores["logits"], abs=1e-4)
+
+
+def test_suspects_follow_a_coarser_source(world):
+    world.bank(20)
+    world.answers("labels-source", world.source.argmax(axis=1), "labels")
+    world.answers("registry/copy", world.copy(0.2))
+    found = run(world, sources=world.root / "labels-source")
+    assert found.record.nulls[0].outputs_kind == "labels"
+    one_hot = canonical_outputs(np.argmax(world.source, axis=1), "labels")
+    assert one_hot.shape == (60, 8)
+    assert not math.isnan(found.rows()[0]["score"])
+
+
+def test_embeddings_are_not_compared_with_logits(world):
+    world.bank(20)
+    world.answers("registry/face", world.generator.standard_normal((60, 16)), "embeddings")
+    world.answers("registry/innocent", world.logits())
+    found = run(world)
+    row = next(row for row in found.rows() if row["suspect"] == "face")
+    assert row["verdict"] == "not comparable"
+    assert row["reason"] == "answers embeddings, which can't be compared with logits"
+    assert found.exit_code == 4
+
+
+def test_a_suspect_that_is_mostly_nan_is_listed_above_the_innocent(world):
+    world.bank(20)
+    hidden = world.copy(0.1)
+    hidden[:30] = np.nan
+    world.answers("registry/hides", hidden)
+    gaps = world.copy(0.1)
+    gaps[:3] = np.nan
+    world.answers("registry/gaps", gaps)
+    world.answers("registry/innocent", world.logits())
+    rows = run(world).rows()
+    assert [row["suspect"] for row in rows] == ["gaps", "hides", "innocent"]
+    assert rows[0]["dropped"] == 3
+    assert "30 of 60 probes" in rows[1]["reason"]
+
+
+def test_a_rescan_runs_nothing_twice(registry, tmp_path):
+    first = run(registry, store=tmp_path / "s.db")
+    with Store(tmp_path / "s.db") as store:
+        before = store._all("SELECT count(*), max(created) FROM fingerprints")
+    again = run(registry, store=tmp_path / "s.db")
+    with Store(tmp_path / "s.db") as store:
+        assert store._all("SELECT count(*), max(created) FROM fingerprints") == before
+        assert store.scan_ids() == [1, 2]
+    assert again.rows() == first.rows()
+
+
+def test_sources_and_nulls_in_the_registry_are_no_suspects(registry):
+    found = scan(
+        registry.root,
+        sources="source",
+        probes=registry.probes,
+        null_bank=registry.root / "bank",
+        workers=1,
+    )
+    suspects = {row["suspect"] for row in found.rows()} - {"probes.safetensors"}
+    assert all(name.startswith("registry/") for name in suspects)
+    roles = {model.status for model in found.record.role("suspect")}
+    assert {"source", "null model"} <= roles
+
+
+def test_byte_identical_files_are_recognised(registry):
+    null = np.load(registry.root / "bank" / "null-000" / "outputs.npy")
+    registry.answers("registry/known", null)
+    registry.answers("registry/the-very-same", registry.source)
+    registry.answers("bank/twice", null)
+    found = run(registry, fdr=0.2)
+    rows = {row["suspect"]: row for row in found.rows()}
+    assert rows["known"]["reason"] == "byte-identical to null model null-000"
+    assert rows["known"]["verdict"] == "not comparable"
+    assert rows["the-very-same"]["reason"] == "byte-identical to source source"
+    assert rows["the-very-same"]["verdict"] == "stolen"
+    warning = "null model twice left out: byte-identical to null-000"
+    assert warning in found.record.facts["warnings"]
+
+
+def test_groups_are_folders_unless_told_otherwise(world):
+    for author in range(5):
+        for i in range(4):
+            world.answers(f"bank/author-{author}/{i}", world.logits())
+    world.answers("registry/copy", world.copy(0.1))
+    assert run(world).rows()[0]["p"] == 1 / 6
+    assert run(world, groups=False).rows()[0]["p"] == 1 / 21
+
+
+def test_several_sources_make_one_row_each(registry):
+    other = registry.answers("other", registry.logits())
+    found = run(registry, sources=[registry.root / "source", other], fdr=0.2)
+    rows = [row for row in found.rows() if row["suspect"] == "copy-0"]
+    assert {row["source"]: row["verdict"] for row in rows} == {
+        "source": "stolen", "other": "no evidence",
+    }  # fmt: skip
+    assert found.counts["stolen"] == 2
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
+def test_results_are_written_by_suffix(registry, tmp_path, suffix):
+    if suffix == ".parquet":
+        parquet = pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / f"r{suffix}"
+    found = run(registry, out=path)
+    if suffix == ".jsonl":
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        assert rows == found.rows()
+    elif suffix == ".csv":
+        with path.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert [row["suspect"] for row in rows] == [row["suspect"] for row in found.rows()]
+        assert float(rows[0]["score"]) == found.rows()[0]["score"]
+    else:
+        rows = parquet.read_table(path).to_pylist()
+        assert rows == found.rows()
+    assert tuple(rows[0]) == COLUMNS
+    assert [p.name for p in tmp_path.glob(".r*")] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"fdr": 0.0}, ArgumentError, "`fdr` must lie in \\(0, 1\\)"),
+        ({"sources": []}, ArgumentError, "`sources` must name at least one model"),
+        ({"sources": "absent"}, ArgumentError, "`sources` must be paths of models, or names"),
+        ({"registry": "absent"}, ArgumentError, "absent"),
+        ({"null_bank": "absent"}, ArgumentError, "absent"),
+        ({"out": "results.txt"}, ArgumentError, "`out` must end in .jsonl, .csv, .parquet"),
+        ({"out": "absent/r.csv"}, ArgumentError, "`out` must lie in an existing folder"),
+        ({"probes": "absent"}, ProbeError, "absent"),
+        ({"method": "best"}, ArgumentError, "`method` must be"),
+    ],
+)
+def test_bad_arguments_are_named_before_any_work(registry, change, error, message):
+    with pytest.raises(error, match=message):
+        run(registry, **change)
+
+
+def test_a_source_that_does_not_run_ends_the_scan(registry):
+    registry.answers("broken", registry.logits()[:3])
+    with pytest.raises(ModelError, match="source broken gave no outputs"):
+        run(registry, sources=registry.root / "broken")
+
+
+def test_a_bank_that_holds_the_source_is_refused(registry):
+    with pytest.raises(NullBankError, match="independent models only, got the source null-000"):
+        run(registry, sources=registry.root / "bank" / "null-000")
+    registry.answers("bank/smuggled", registry.source)
+    with pytest.raises(NullBankError, match="smuggled, byte-identical to source source"):
+        run(registry)
+
+
+def test_a_bank_of_one_or_of_broken_models_is_refused(world):
+    world.bank(1)
+    with pytest.raises(NullBankError, match="at least 2 independent models, got 1"):
+        run(world)
+    world.answers("bank/broken", world.logits()[:3])
+    world.answers("registry/x", world.logits())
+    with pytest.raises(NullBankError, match="at least 2 models that can be compared as logits"):
+        run(world)
+
+
+def test_broken_and_degenerate_null_models_are_left_out_with_a_warning(registry):
+    registry.answers("bank/short", registry.logits()[:3])
+    dead = np.tile(np.arange(8.0), (60, 1))
+    registry.answers("bank/dead", dead)
+    found = run(registry, fdr=0.2)
+    warnings = " ".join(found.record.facts["warnings"])
+    assert "null model short left out" in warnings
+    assert "null model dead left out for logits: it answers the same on every probe" in warnings
+    assert found.record.facts["p_floor"] == 1 / 40
+
+
+def test_the_plan_says_what_the_bank_can_show(registry):
+    arguments = registry.scan_arguments()
+    plan = plan_scan(
+        arguments["registry"], sources=arguments["sources"], null_bank=arguments["null_bank"]
+    )
+    assert (len(plan.suspects), len(plan.null_bank)) == (9, 39)
+    assert plan.reach.min_hits == 5
+
+
+def test_an_empty_registry_is_no_error(world):
+    world.bank(20)
+    found = run(world)
+    assert found.rows() == []
+    assert found.exit_code == 0
+
+
+def test_the_threshold_separates_what_was_called(registry):
+    found = run(registry, fdr=0.2)
+    threshold = found.record.nulls[0].threshold
+    for row in found.rows():
+        if row["score"] is not None:
+            assert (row["score"] > threshold) == (row["verdict"] == "stolen")
