@@ -92,7 +92,7 @@ def _page(store: Store, scan: ScanRecord) -> str:
         counts=count,
         suspects=len(scan.role("suspect")),
         sources=sources,
-        nulls=len(scan.role("null")),
+        nulls=sum(model.status == "ok" for model in scan.role("null")),
         warnings=warnings(scan),
         reach=visible(str(scan.facts.get("reach") or "")),
         probes=facts({"digest": scan.probe_digest, **store.probes(scan.probe_digest)}),

@@ -21,7 +21,7 @@
   };
 
   // ---- numbers -----------------------------------------------------------------------------
-  const signed = (text) => text.replace("-", "−");
+  const signed = (text) => text.replace(/^-(?=[0.]+$)/, "").replace("-", "−");
   const fixed = (x, digits) => signed(Math.abs(x) >= 1e6 ? x.toExponential(1) : x.toFixed(digits));
   const small = (x) => signed(x !== 0 && Math.abs(x) < 1e-3 ? x.toExponential(1) : x.toFixed(4));
   const cell = (value, head) => {
