@@ -51,11 +51,11 @@ def scan(verdicts: dict[str, list[str]], statuses: dict[str, str] | None = None)
         (
             {"a": ["suspicious"], "b": ["no evidence"]},
             {"c": "refused"},
-            "None of 3 suspects can be called stolen at FDR 0.05; 1 is suspicious; "
+            "Nothing can be called stolen among 3 suspects at FDR 0.05; 1 is suspicious; "
             "1 could not be judged.",
         ),
-        ({"a": ["no evidence"]}, {}, "No evidence against any of 1 suspect at FDR 0.05."),
-        ({}, {"a": "failed", "b": "failed"}, "Not one of 2 suspects could be judged."),
+        ({"a": ["no evidence"]}, {}, "No evidence of theft among 1 suspect at FDR 0.05."),
+        ({}, {"a": "failed", "b": "failed"}, "Nothing could be judged among 2 suspects."),
     ],
 )
 def test_sentence(verdicts, statuses, said) -> None:

@@ -61,13 +61,13 @@ def sentence(scan: ScanRecord) -> str:
         return f"{number} {are} of {_stolen_sources(scan)}{at}."
     unjudged = count["not comparable"]
     if unjudged == suspects:
-        return f"Not one of {of_all} could be judged."
+        return f"Nothing could be judged among {of_all}."
     tail = f"; {unjudged:,} could not be judged" if unjudged else ""
     if count["suspicious"]:
         are = "is" if count["suspicious"] == 1 else "are"
         tail = f"; {count['suspicious']:,} {are} suspicious{tail}"
-        return f"None of {of_all} can be called stolen{at}{tail}."
-    return f"No evidence against any of {of_all}{at}{tail}."
+        return f"Nothing can be called stolen among {of_all}{at}{tail}."
+    return f"No evidence of theft among {of_all}{at}{tail}."
 
 
 def _stolen_sources(scan: ScanRecord) -> str:
