@@ -1,6 +1,7 @@
 """Runs many models in worker processes, and survives all of them.
 
-    run_models ──> _Pool ──frames──> worker.py, worker.py, ...
+    run_models ──> _Pool ──> process.py ──frames──> worker.py
+                         ──> process.py ──frames──> worker.py  ...
 
 One loop, in the caller's thread, hands models to workers, reads their frames as they arrive,
 and watches the clock. A worker that crashes, hangs, or says what it shouldn't is killed with all
@@ -16,9 +17,7 @@ import contextlib
 import os
 import re
 import selectors
-import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections import deque
@@ -26,31 +25,24 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-import sacfast
 from sacfast.errors import ArgumentError, BackendError
 from sacfast.models.answers import KINDS, MAX_CLASSES
 from sacfast.probes.probe_set import ProbeSet
 from sacfast.registry import Entry
-from sacfast.scanning.frames import Decoder, FrameError, Header, pack
+from sacfast.scanning.frames import Decoder, FrameError, Header
+from sacfast.scanning.process import WorkerProcess, clean, death
 
 TIMEOUT = 300.0
 MEMORY = 8 << 30
 
-WORKER_COMMAND = (sys.executable, "-m", "sacfast.scanning.worker")
-
 # A worker that starts or imports torch is not yet at a model's mercy; a cold disk may be slow.
 _START_SECONDS = 300.0
 _READ_BYTES = 1 << 20
-_MAX_REASON = 500
-_STDERR_TAIL = 2000
-
-# What a worker is told of the parent's surroundings: enough to run, and no secret.
-_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "VIRTUAL_ENV", "PYTHONHOME")
 
 Known = Callable[[str, str, str], bool]
 
@@ -136,56 +128,21 @@ class _Clock:
             self._away += time.monotonic() - start
 
 
-class _Worker:
-    """One worker process, and the model that it has in hand.
+class _Worker(WorkerProcess):
+    """A worker process and the model that it has in hand.
 
-    `stage` is what the parent waits for: starting, idle (nothing), opening, importing, running.
+    `stage` is what the engine waits for: starting, idle (nothing), opening, importing, running.
     """
 
     def __init__(self, settings: Header, folder: str, rows: int, deadline: float) -> None:
-        self.errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in kill()
-        self.process = subprocess.Popen(
-            WORKER_COMMAND,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.errors,
-            bufsize=0,
-            cwd=folder,
-            env=_environment(folder),
-            start_new_session=True,
-        )
-        if self.process.stdin is None or self.process.stdout is None:
-            raise BackendError("run_models: a worker came without its channel")
-        self.stdin, self.stdout = self.process.stdin, self.process.stdout
-        os.set_blocking(self.stdin.fileno(), False)
-        self.decoder = Decoder(lambda header: _body_size(header, rows))
+        super().__init__(settings, folder, Decoder(lambda header: _body_size(header, rows)))
         self.stage = "starting"
         self.deadline = deadline
         self.position = -1
+        self.served = 0
         self.started = 0.0
         self.left = 0.0
         self.opened = Result("failed")
-        self.send(settings)
-
-    def send(self, header: Header) -> None:
-        """Send a header. The pipe of a worker that listens is empty; another's end shows soon."""
-        with contextlib.suppress(BrokenPipeError, BlockingIOError):
-            os.write(self.stdin.fileno(), pack(header))
-
-    def kill(self) -> int:
-        """End the process and all its children; returns its exit status."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        status = self.process.wait()
-        for stream in (self.stdin, self.stdout, self.errors):
-            stream.close()
-        return status
-
-    def last_words(self) -> str:
-        """The end of what the worker wrote to its standard error."""
-        size = self.errors.seek(0, os.SEEK_END)
-        self.errors.seek(max(0, size - _STDERR_TAIL))
-        return _clean(self.errors.read().decode("utf-8", "replace").strip()[-_MAX_REASON:])
 
 
 class _Pool:
@@ -270,7 +227,7 @@ class _Pool:
             worker.stage = "idle"
         elif stage in ("opening", "importing", "running") and "failed" in header:
             status = "refused" if header.get("status") == "refused" else "failed"
-            yield self._finish(worker, status, _clean(str(header["failed"])))
+            yield self._finish(worker, status, clean(str(header["failed"])))
         elif stage == "opening" and "opened" in header:
             worker.opened = opened = _opened(header["opened"])
             worker.left = worker.deadline - now
@@ -308,6 +265,7 @@ class _Pool:
         )
         position = worker.position
         worker.stage, worker.position, worker.opened = "idle", -1, Result("failed")
+        worker.served += 1
         return position, result
 
     def _lose(self, worker: _Worker, reason: str = "") -> Iterator[tuple[int, Result]]:
@@ -320,23 +278,17 @@ class _Pool:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 worker.process.wait(1)
         status = worker.kill()
-        reason = reason or _death(status)
+        reason = reason or death(status)
         if worker.stage == "starting":
             raise BackendError(
                 f"run_models: a worker process could not start ({reason})",
                 hint=f"it said: {last_words}" if last_words else None,
             )
-        if worker.position >= 0:
+        if worker.stage == "opening" and worker.served:
+            # Opening runs nothing of a model: the worker was spoilt by one that it had before.
+            self._waiting.appendleft(worker.position)
+        elif worker.position >= 0:
             yield self._finish(worker, "failed", reason)
-
-
-def _death(status: int) -> str:
-    """A process's end in plain words."""
-    if status >= 0:
-        return f"ended its worker process with exit status {status}"
-    name = signal.Signals(-status).name if -status in set(signal.Signals) else "unknown"
-    hint = ", perhaps because the machine ran out of memory" if -status == signal.SIGKILL else ""
-    return f"crashed: signal {-status} ({name}){hint}"
 
 
 def _opened(value: Any) -> Result:
@@ -370,28 +322,3 @@ def _body_size(header: Header, rows: int) -> int:
     if dtype == "<f4" and len(shape) == 2 and shape[0] == rows and 2 <= shape[1] <= MAX_CLASSES:
         return prod(shape) * 4
     raise FrameError(f"outputs of a wrong shape or type for {rows} probes")
-
-
-def _environment(folder: str) -> dict[str, str]:
-    """What a worker sees: this package, one thread, no GPU, no hub, a home that is empty."""
-    environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-    package = str(Path(sacfast.__file__).resolve().parents[1])
-    inherited = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
-    return {
-        **environment,
-        "PYTHONPATH": os.pathsep.join([package, *(str(Path(p).absolute()) for p in inherited)]),
-        "PYTHONSAFEPATH": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONUTF8": "1",
-        "HOME": folder,
-        "TMPDIR": folder,
-        "HF_HUB_OFFLINE": "1",
-        "CUDA_VISIBLE_DEVICES": "",
-        **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
-    }
-
-
-def _clean(text: str) -> str:
-    """A stranger's text made fit for a terminal and a database."""
-    text = "".join(c if c.isprintable() else " " for c in text[:_MAX_REASON])
-    return " ".join(text.split())

@@ -5,7 +5,7 @@ started by the engine as `python -m sacfast.scanning.worker` and talks over its 
 and output in frames:
 
     parent  {"probes": path, "memory": bytes, "parent": pid}
-    worker  {"ready": true, "network": whether it could still reach one}
+    worker  {"ready": true}
     parent  {"open": path, "root": path or null}
     worker  {"opened": {"digest", "preprocessing_digest", "outputs_kind", "digits", "k"}}
     parent  {"run": true or false}
@@ -67,9 +67,9 @@ class Worker:
             return
         self._probes_path = Path(settings["probes"])
         self._memory = settings["memory"]
-        network = confine(settings["parent"])
+        confine(settings["parent"])
         limit_memory(self._memory)
-        self._send({"ready": True, "network": network})
+        self._send({"ready": True})
         while (request := read_header(self._requests)) is not None:
             try:
                 self._serve_model(request)
@@ -129,8 +129,8 @@ def reason_of(error: BaseException, memory: int) -> str:
     return f"{type(error).__name__}: {text}"
 
 
-def confine(parent: int) -> bool:
-    """Give up what a model must not have; returns whether a network is still in reach."""
+def confine(parent: int) -> None:
+    """Give up what a model must not have."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (_MAX_FILE_BYTES, _MAX_FILE_BYTES))
     resource.setrlimit(resource.RLIMIT_NOFILE, (_MAX_OPEN_FILES, _MAX_OPEN_FILES))
@@ -139,12 +139,12 @@ def confine(parent: int) -> bool:
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     # Alone where privileges allow it: a user namespace of its own would cost root the right to
     # read other people's models.
-    network = libc.unshare(_CLONE_NEWNET) != 0 and libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET) != 0
+    if libc.unshare(_CLONE_NEWNET) != 0:
+        libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
     # After the namespaces, whose change of credentials would clear it.
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         sys.exit(1)  # the parent died before it could take this process along
-    return bool(network)
 
 
 def limit_memory(memory: int) -> None:
