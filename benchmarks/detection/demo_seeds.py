@@ -25,6 +25,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import sacfast
 from sacfast.demo.making import VERSION, Diary
 from sacfast.demo.plan import FULL, is_twin, make_plan
 from sacfast.demo.run import found, run_demo
@@ -33,9 +34,8 @@ FDR = 0.05
 COUNTED = ("fine-tuning", "last layer", "pruning", "probabilities")
 
 
-def run_seed(seed: int, folder: Path) -> dict[str, Any]:
+def run_seed(seed: int, out: Path) -> dict[str, Any]:
     """One demo from nothing; what it found against the truth."""
-    out = folder / f"seed-{seed}"
     start = time.perf_counter()
     run_demo(out, seed)
     seconds = time.perf_counter() - start
@@ -44,9 +44,9 @@ def run_seed(seed: int, folder: Path) -> dict[str, Any]:
     flagged = [f for f in findings if f.flagged]
     accused = [f for f in innocent if f.flagged]
     accuracy = Diary(out, seed).accuracy
-    shutil.rmtree(out)
     return {
         "seed": seed,
+        "commit": commit(),
         "flagged": len(flagged),
         "falsely_accused": [f.how for f in accused],
         "false_discovery_proportion": len(accused) / max(1, len(flagged)),
@@ -92,30 +92,36 @@ def summarise(runs: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def facts() -> dict[str, Any]:
-    """What the numbers depend on."""
-    asked = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(
+def commit() -> str:
+    """The commit that is run, "-dirty" where files differ from it."""
+    asked = ["git", "describe", "--always", "--dirty", "--exclude", "*"]
+    answer = subprocess.run(
         asked, capture_output=True, text=True, check=False, cwd=Path(__file__).parent
     )
-    packages = ("sacfast", "numpy", "torch", "timm", "scikit-learn")
+    return answer.stdout.strip() or "unknown"
+
+
+def facts() -> dict[str, Any]:
+    """What the numbers depend on."""
+    packages = ("numpy", "torch", "timm", "scikit-learn")
     return {
         "recipes": VERSION,
-        "commit": commit.stdout.strip() or "unknown",
-        "versions": {"python": platform.python_version(), **{p: version(p) for p in packages}},
+        "versions": {
+            "python": platform.python_version(),
+            "sacfast": sacfast.__version__,
+            **{package: version(package) for package in packages},
+        },
         "machine": f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores",
     }
 
 
-def write(path: Path, runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Write everything that is known so far, whole or not at all; returns the summary."""
+def write(path: Path, runs: list[dict[str, Any]]) -> None:
+    """Write everything that is known so far, whole or not at all."""
     runs = sorted(runs, key=lambda run: run["seed"])
-    summary = summarise(runs)
-    content = {"facts": facts(), "summary": summary, "runs": runs}
+    content = {"facts": facts(), "summary": summarise(runs), "runs": runs}
     unfinished = path.with_suffix(".part")
     unfinished.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     unfinished.replace(path)
-    return summary
 
 
 def main() -> None:
@@ -137,8 +143,10 @@ def main() -> None:
     known = {run["seed"] for run in runs}
     for seed in range(arguments.first, arguments.first + arguments.count):
         if seed not in known:
-            runs.append(run_seed(seed, arguments.folder))
+            out = arguments.folder / f"seed-{seed}"
+            runs.append(run_seed(seed, out))
             write(arguments.json, runs)
+            shutil.rmtree(out)
     print(json.dumps(summarise(runs), indent=1))
 
 

@@ -56,41 +56,49 @@ class Theft:
     steal: Callable[..., nn.Module]
 
 
-def _thefts() -> tuple[Theft, ...]:
-    def weights(attack: Attack, how: str, steal: Callable[..., nn.Module]) -> Theft:
-        return Theft(attack, how, SOURCE_ARCHITECTURE, steal)
+def _weights(attack: Attack, how: str, steal: Callable[..., nn.Module], **amount: float) -> Theft:
+    return Theft(attack, how, SOURCE_ARCHITECTURE, partial(steal, **amount))
 
-    def taught(architecture: str, labels_only: bool) -> Theft:
-        attack: Attack = "labels" if labels_only else "probabilities"
-        steal = partial(
-            thefts.extract, architecture=architecture, labels_only=labels_only, steps=2 * STEPS
-        )
-        return Theft(attack, f"{architecture}, from {attack}", architecture, steal)
 
-    return (
-        *(
-            weights(
-                "fine-tuning",
-                f"fine-tuned, {steps} steps at {rate:g}",
-                partial(thefts.fine_tune, steps=steps, rate=rate),
-            )
-            for steps, rate in ((100, 1e-3), (200, 1e-3), (200, 3e-3))
-        ),
-        *(
-            weights("last layer", how, partial(thefts.train_last_layer, steps=2 * STEPS, anew=anew))
-            for how, anew in (("last layer fine-tuned", False), ("last layer trained anew", True))
-        ),
-        *(
-            weights(
-                "pruning",
-                f"{fraction:.0%} of filters pruned",
-                partial(thefts.prune, fraction=fraction, steps=75, rate=2e-3),
-            )
-            for fraction in (0.2, 0.4, 0.6)
-        ),
-        *(taught(name, False) for name in ("resnet18", "densenet121", "test_efficientnet")),
-        *(taught(name, True) for name in ("resnet18", "resnetv2_18")),
+def _fine_tuned(steps: int, rate: float) -> Theft:
+    how = f"fine-tuned, {steps} steps at {rate:g}"
+    return _weights("fine-tuning", how, thefts.fine_tune, steps=steps, rate=rate)
+
+
+def _last_layer(how: str, anew: bool) -> Theft:
+    return _weights("last layer", how, thefts.train_last_layer, steps=2 * STEPS, anew=anew)
+
+
+def _pruned(fraction: float) -> Theft:
+    how = f"{fraction:.0%} of filters pruned"
+    return _weights("pruning", how, thefts.prune, fraction=fraction, steps=75, rate=2e-3)
+
+
+def _taught(attack: Literal["probabilities", "labels"], architecture: str) -> Theft:
+    steal = partial(
+        thefts.extract,
+        architecture=architecture,
+        labels_only=attack == "labels",
+        steps=2 * STEPS,
     )
+    return Theft(attack, f"{architecture}, by {attack}", architecture, steal)
+
+
+THEFTS = (
+    _fine_tuned(100, 1e-3),
+    _fine_tuned(200, 1e-3),
+    _fine_tuned(200, 3e-3),
+    _last_layer("last layer fine-tuned", anew=False),
+    _last_layer("last layer trained anew", anew=True),
+    _pruned(0.2),
+    _pruned(0.4),
+    _pruned(0.6),
+    _taught("probabilities", "resnet18"),
+    _taught("probabilities", "densenet121"),
+    _taught("probabilities", "test_efficientnet"),
+    _taught("labels", "resnet18"),
+    _taught("labels", "resnetv2_18"),
+)
 
 
 @dataclass(frozen=True)
@@ -99,7 +107,7 @@ class Size:
 
     null_models: int = 99
     innocent_suspects: int = 12
-    thefts: tuple[Theft, ...] = _thefts()
+    thefts: tuple[Theft, ...] = THEFTS
 
 
 FULL = Size()

@@ -86,7 +86,7 @@ def make_demo(out: Path, seed: int, size: Size = FULL) -> None:
     say.print(cast_table(recipes, images))
     missing = diary.missing([source, *recipes])
     if missing:
-        say.print(f"Training {len(missing)} of {1 + len(recipes)} models …")
+        say.print(f"Training {len(missing)} of {1 + len(recipes)} models, about a second each …")
     with progress_bar("training", len(missing), None) as advance:
         for name in make_models(out, seed, missing, diary):
             advance(name)

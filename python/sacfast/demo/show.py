@@ -40,7 +40,7 @@ def cast_table(recipes: list[Recipe], images: int) -> RenderableType:
 
 def truth_table(findings: list[Finding]) -> RenderableType:
     """Each suspect's verdict and what it really is."""
-    table = Table(box=None, header_style="bold", padding=(0, 1))
+    table = Table(box=None, header_style="bold", padding=(0, 1), pad_edge=False)
     for heading in ("suspect", "verdict", "truth", "made", ""):
         table.add_column(heading, no_wrap=True)
     for finding in findings:
@@ -64,7 +64,7 @@ def summary(findings: list[Finding]) -> RenderableType:
     table.add_row(_flagged(copies), "fine-tuned, pruned and probability-taught copies found")
     table.add_row(_flagged(innocent), "innocent models falsely accused")
     if students:
-        left = "label-taught copies found; little of the source passes through labels"
+        left = "label-taught copies found: labels carry little of the source"
         table.add_row(_flagged(students), left)
     return table
 
