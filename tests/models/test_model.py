@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import save_file
+from tests.hostile import TINY, config_of
 
 from sacfast.errors import ModelError, RefusedModelError
 from sacfast.models import open_model
@@ -107,3 +113,62 @@ def test_a_refusal_puts_no_strange_name_into_its_command(tmp_path: Path, name: s
     _, command = str(caught.value).split("convert it: ")
     assert command.startswith("python -c")
     assert name not in command
+
+
+DAMAGE = st.one_of(
+    st.tuples(st.just("cut"), st.floats(0, 1), st.just(b"")),
+    st.tuples(st.just("put"), st.floats(0, 1), st.binary(min_size=1, max_size=12)),
+    st.tuples(st.just("insert"), st.floats(0, 1), st.binary(min_size=1, max_size=12)),
+)
+# Where the structure is, at the beginning, most damage should fall.
+NEAR_THE_START = st.tuples(st.just("put"), st.floats(0, 0.02), st.binary(min_size=1, max_size=3))
+
+
+@pytest.fixture(scope="module")
+def whole_files(tmp_path_factory: pytest.TempPathFactory, tiny_weights: bytes) -> dict[str, bytes]:
+    """Good files of every format that is read."""
+    folder = tmp_path_factory.mktemp("whole")
+    answers = np.arange(60, dtype=np.float32).reshape(6, 10)
+    np.save(folder / "a.npy", answers)
+    save_file({"outputs": answers}, folder / "b.safetensors")
+    (folder / "config.json").write_text(json.dumps(config_of(**TINY)))
+    (folder / "model.safetensors").write_bytes(tiny_weights)
+    return _Files({path.name: path.read_bytes() for path in folder.iterdir()})
+
+
+class _Files(dict[str, bytes]):
+    def __repr__(self) -> str:
+        return f"<{len(self)} files>"
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    name=st.sampled_from(["config.json", "model.safetensors", "a.npy", "b.safetensors"]),
+    damage=st.lists(DAMAGE | NEAR_THE_START, min_size=1, max_size=3),
+)
+def test_damaged_files_open_or_say_why(
+    name: str,
+    damage: list[tuple[str, float, bytes]],
+    whole_files: dict[str, bytes],
+    make_probes: Callable[..., ProbeSet],
+) -> None:
+    data = whole_files[name]
+    for what, where, piece in damage:
+        at = int(where * len(data))
+        end = {"cut": len(data), "put": at + len(piece), "insert": at}[what]
+        data = data[:at] + piece + data[end:]
+    reason, answers = None, np.zeros(6)
+    with TemporaryDirectory() as folder:
+        for file, content in {**whole_files, name: data}.items():
+            (Path(folder) / file).write_bytes(content)
+        path = Path(folder) if name in ("config.json", "model.safetensors") else Path(folder, name)
+        try:
+            model = open_model(path)
+            # A network that a config describes may need more memory than a test should take.
+            if name != "config.json":
+                answers = model.outputs(make_probes(6))
+        except ModelError as error:
+            reason = str(error)
+    assert reason != ""
+    assert "\n" not in (reason or "")
+    assert len(answers) == 6

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ import sacfast
 from sacfast.errors import ArgumentError, BackendError, ProbeError
 from sacfast.models import open_model
 from sacfast.probes.probe_set import ProbeSet
-from sacfast.registry import list_models
+from sacfast.registry import Entry, list_models
 from sacfast.scanning import process
 from sacfast.scanning.engine import Result, run_models
 
@@ -153,17 +153,21 @@ def probes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def fakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Path]]:
+def fakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Entry]]:
     """Makes the engine start the fake worker; turns names into models of it."""
     script = tmp_path / "fake_worker.py"
     script.write_text(FAKE_WORKER)
     monkeypatch.setattr(
         process, "WORKER_COMMAND", (sys.executable, str(script), str(tmp_path / "port"))
     )
-    return lambda *names: [tmp_path / name for name in names]
+    return lambda *names: entries(tmp_path, names)
 
 
-def collect(models: list[Path], probes: Path, **settings: object) -> list[Result]:
+def entries(folder: Path, names: Iterable[str]) -> list[Entry]:
+    return [Entry(name, folder / name, name) for name in names]
+
+
+def collect(models: list[Entry], probes: Path, **settings: object) -> list[Result]:
     """All results, in the order of the models."""
     found = dict(run_models(models, probes, **{"known": never, "workers": 2, **settings}))  # type: ignore[arg-type]
     assert sorted(found) == list(range(len(models)))
@@ -191,11 +195,11 @@ def hostile(tmp_path_factory: pytest.TempPathFactory, probes: Path) -> dict[str,
     registry, canary = folder / "registry", folder / "canary"
     expected = make_hostile(registry, canary)
     good = make_good(registry, 4, seed=0)
-    entries = list_models(registry)
+    models = list_models(registry)
     results = {}
-    for position, result in run_models(entries, probes, known=never, workers=2):
-        assert entries[position].name not in results
-        results[entries[position].name] = result
+    for position, result in run_models(models, probes, known=never, workers=2):
+        assert models[position].name not in results
+        results[models[position].name] = result
     return {
         "expected": expected,
         "good": good,
@@ -260,10 +264,10 @@ def test_the_same_bits_with_one_worker_alone(
     hostile: dict[str, dict[str, str]], probes: Path
 ) -> None:
     results: dict[str, Result] = hostile["results"]  # type: ignore[assignment]
-    paths = [Path(str(hostile["registry"])) / name for name in hostile["good"]]
-    for path, alone in zip(paths, collect(paths, probes, workers=1), strict=True):
-        np.testing.assert_array_equal(alone.outputs, results[path.name].outputs)
-        assert alone.digest == results[path.name].digest
+    good = entries(Path(str(hostile["registry"])), hostile["good"])
+    for entry, alone in zip(good, collect(good, probes, workers=1), strict=True):
+        np.testing.assert_array_equal(alone.outputs, results[entry.name].outputs)
+        assert alone.digest == results[entry.name].digest
 
 
 @pytest.mark.parametrize(
@@ -287,7 +291,7 @@ def test_the_same_bits_with_one_worker_alone(
     ],
 )
 def test_a_bad_model_costs_one_row(
-    name: str, reason: str, fakes: Callable[..., list[Path]], probes: Path
+    name: str, reason: str, fakes: Callable[..., list[Entry]], probes: Path
 ) -> None:
     first, bad, last = collect(fakes("good", name, "good"), probes, workers=1, memory=1 << 30)
     assert (first.status, last.status) == ("ok", "ok")
@@ -297,7 +301,7 @@ def test_a_bad_model_costs_one_row(
 
 
 def test_a_model_that_hangs_is_ended_with_its_children(
-    fakes: Callable[..., list[Path]], probes: Path, monkeypatch: pytest.MonkeyPatch
+    fakes: Callable[..., list[Entry]], probes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pids: list[int] = []
     kill = process.WorkerProcess.kill
@@ -324,12 +328,12 @@ def test_a_real_network_that_takes_too_long(tmp_path: Path, probes: Path) -> Non
     config = json.loads((tmp_path / name / "config.json").read_text())
     config.update(TINY, model_args={"embed_dim": 8, "depth": 10**9, "num_heads": 1})
     (tmp_path / name / "config.json").write_text(json.dumps(config))
-    (result,) = collect([tmp_path / name], probes, timeout=1.5)
+    (result,) = collect(entries(tmp_path, [name]), probes, timeout=1.5)
     assert result.reason == "gave no answer within 1.5 s"
 
 
 def test_a_model_that_spoils_its_worker_does_not_harm_the_next(
-    fakes: Callable[..., list[Path]], probes: Path
+    fakes: Callable[..., list[Entry]], probes: Path
 ) -> None:
     twice, good, last = collect(fakes("answers-twice", "good", "good"), probes, workers=1)
     assert (twice.status, good.status, last.status) == ("ok", "ok", "ok")
@@ -337,14 +341,14 @@ def test_a_model_that_spoils_its_worker_does_not_harm_the_next(
 
 
 def test_what_a_model_prints_does_not_reach_the_channel(
-    fakes: Callable[..., list[Path]], probes: Path
+    fakes: Callable[..., list[Entry]], probes: Path
 ) -> None:
     (result,) = collect(fakes("noisy"), probes)
     assert result.status == "ok"
 
 
 def test_a_worker_has_no_network_no_disk_and_no_secrets(
-    fakes: Callable[..., list[Path]],
+    fakes: Callable[..., list[Entry]],
     probes: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -369,15 +373,15 @@ def test_what_is_known_is_not_run_and_imports_no_torch(
     for package in ("torch", "timm"):
         (trap / f"{package}.py").write_text(f"raise ImportError('{package} was imported')")
     monkeypatch.setenv("PYTHONPATH", str(trap))
-    paths = [tmp_path / name for name in make_good(tmp_path, 3, seed=1)]
-    digests = [open_model(path).digest for path in paths]
+    models = entries(tmp_path, make_good(tmp_path, 3, seed=1))
+    digests = [open_model(model.path).digest for model in models]
     asked = []
 
     def known(digest: str, preprocessing_digest: str, outputs_kind: str) -> bool:
         asked.append((digest, preprocessing_digest, outputs_kind))
         return digest != digests[1]
 
-    first, second, third = collect(paths, probes, known=known)
+    first, second, third = collect(models, probes, known=known)
     assert [first.status, third.status] == ["known", "known"]
     assert (first.digest, first.outputs, first.reason) == (digests[0], None, "")
     assert second.reason == "timm can't be imported: timm was imported"
@@ -387,7 +391,7 @@ def test_what_is_known_is_not_run_and_imports_no_torch(
 
 
 def test_the_time_that_the_caller_takes_is_not_the_models(
-    fakes: Callable[..., list[Path]], probes: Path
+    fakes: Callable[..., list[Entry]], probes: Path
 ) -> None:
     statuses = []
     models = fakes("good", "good")
@@ -399,7 +403,7 @@ def test_the_time_that_the_caller_takes_is_not_the_models(
 
 
 def test_losing_interest_ends_the_workers(
-    fakes: Callable[..., list[Path]], probes: Path, monkeypatch: pytest.MonkeyPatch
+    fakes: Callable[..., list[Entry]], probes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[subprocess.Popen[bytes]] = []
     popen = subprocess.Popen
@@ -419,9 +423,10 @@ def test_losing_interest_ends_the_workers(
 PARENT = """
 import sys
 from pathlib import Path
+from sacfast.registry import Entry
 from sacfast.scanning import engine, process
 process.WORKER_COMMAND = (sys.executable, sys.argv[1], "port")
-models = [Path(sys.argv[1]).parent / "hang"] * 2
+models = [Entry("hang", Path(sys.argv[1]).parent / "hang", "hang")] * 2
 for _ in engine.run_models(models, sys.argv[2], known=lambda *_: False, workers=2):
     pass
 """
@@ -429,7 +434,7 @@ for _ in engine.run_models(models, sys.argv[2], known=lambda *_: False, workers=
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_worker_outlives_its_parent(
-    how: signal.Signals, fakes: Callable[..., list[Path]], probes: Path, tmp_path: Path
+    how: signal.Signals, fakes: Callable[..., list[Entry]], probes: Path, tmp_path: Path
 ) -> None:
     fakes()
     command = [sys.executable, "-c", PARENT, str(tmp_path / "fake_worker.py"), str(probes)]
@@ -454,7 +459,7 @@ def test_workers_that_can_t_start_are_an_error_of_ours(
     command = (sys.executable, "-c", "raise SystemExit('no module named nothing')")
     monkeypatch.setattr(process, "WORKER_COMMAND", command)
     with pytest.raises(BackendError, match=r"could not start.*exit status 1") as caught:
-        collect([tmp_path], probes)
+        collect(entries(tmp_path, ["x"]), probes)
     assert caught.value.hint == "it said: no module named nothing"
 
 

@@ -146,7 +146,7 @@ def _read_npy(file: SafeFile) -> tuple[NDArray[Any], Mapping[str, Any]]:
             if read is None:
                 raise ValueError(f"format version {version[0]}.{version[1]}")
             shape, fortran, dtype = read(handle)
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
+        except Exception as error:  # it is parsed as Python text, which fails in many ways
             raise ModelError(f"{file.name} has a broken header: {short(error)}") from error
         if dtype.hasobject:
             raise RefusedModelError(

@@ -75,7 +75,7 @@ class Result:
 
 
 def run_models(
-    models: Sequence[Entry | Path],
+    models: Sequence[Entry],
     probes_path: Path | str,
     *,
     known: Known,
@@ -86,7 +86,7 @@ def run_models(
     """Open every model, and run those that are not known yet.
 
     Args:
-        models: Entries of a registry, or paths of models outside any.
+        models: What to run; an entry's root is how far links inside the model may lead.
         probes_path: A saved probe set.
         known: Called in this thread with (digest, preprocessing_digest, outputs_kind); a model
             for which it says True is not run.
@@ -148,7 +148,7 @@ class _Worker(WorkerProcess):
 class _Pool:
     def __init__(
         self,
-        models: Sequence[Entry | Path],
+        models: Sequence[Entry],
         probes_path: Path,
         rows: int,
         known: Known,
@@ -194,11 +194,11 @@ class _Pool:
 
     def _assign(self, worker: _Worker, position: int) -> None:
         model = self._models[position]
-        path, root = (model.path, model.root) if isinstance(model, Entry) else (model, None)
+        root = str(model.root.absolute()) if model.root else None
         worker.position = position
         worker.started = self._clock.now()
         worker.stage, worker.deadline = "opening", worker.started + self._timeout
-        worker.send({"open": str(path.absolute()), "root": root and str(root.absolute())})
+        worker.send({"open": str(model.path.absolute()), "root": root})
 
     def _listen(self) -> Iterator[tuple[int, Result]]:
         """Wait for the next frames, deaths or deadlines, and make results of them."""
