@@ -131,6 +131,19 @@ def test_a_row_that_centring_leaves_nothing_of_correlates_zero(rng, classes, val
     assert (correlation(np.tile(outputs[:1], (4, 1)), center="double") == 0).all()
 
 
+@pytest.mark.parametrize(("probes", "classes"), [(1500, 3), (20, 500)])
+def test_rows_that_differ_by_a_constant_leave_nothing_under_double_centring(rng, probes, classes):
+    outputs = rng.normal(size=classes) + rng.normal(size=(probes, 1)) * 100
+    assert (correlation(outputs) == 0).all()
+    assert (correlation(np.tile(outputs[:1], (probes, 1))) == 0).all()
+
+
+def test_a_mean_over_many_equal_rows_is_that_row():
+    value = 0.021252851070693524  # 1500 of them, added one by one, drift by 4e-14 of the sum
+    outputs = np.tile([value, -value], (1500, 1))
+    assert (correlation(outputs) == 0).all()
+
+
 def test_a_small_row_is_no_zero_row(rng):
     outputs = 1.0 + 1e-12 * rng.normal(size=(2, 4, 3))
     packed = correlation(outputs, center="row")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from sacfast.kernels import (
     unpack,
 )
 from sacfast.kernels._tensors import as_numpy
+from sacfast.kernels.linear import inner_products
 
 
 class Foreign:
@@ -104,6 +107,60 @@ def test_rows_that_share_memory(rng):
     one = rng.normal(size=(1, 9, 6))
     packed = correlation(np.broadcast_to(one, (4, 9, 6)))
     np.testing.assert_array_equal(packed, np.repeat(correlation(one), 4, axis=0))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
+def test_every_16_bit_float_is_read_exactly(dtype):
+    values = np.arange(2**16, dtype=np.uint16).view(dtype)[:, None]
+    read = inner_products(values, np.ones((1, 1)))
+    with np.errstate(invalid="ignore"):  # NaN with odd bits
+        expected = values.astype(np.float64)
+    np.testing.assert_array_equal(read, expected)
+
+
+class Tensor(ctypes.Structure):
+    """DLTensor, as the specification lays it out."""
+
+    _fields_ = (
+        ("data", ctypes.c_void_p),
+        ("device", ctypes.c_int32 * 2),
+        ("ndim", ctypes.c_int32),
+        ("code", ctypes.c_uint8),
+        ("bits", ctypes.c_uint8),
+        ("lanes", ctypes.c_uint16),
+        ("shape", ctypes.c_void_p),
+        ("strides", ctypes.c_void_p),
+        ("byte_offset", ctypes.c_uint64),
+    )
+
+
+class Capsule:
+    """A producer that leaves strides out and starts behind the address that it gives."""
+
+    def __init__(self, array, offset, name=b"dltensor"):
+        self.shape = np.array(array.shape, dtype=np.int64)
+        self.array, self.name = array, name
+        address = array.ctypes.data - offset
+        self.tensor = Tensor(
+            address, (1, 0), array.ndim, 2, 32, 1, self.shape.ctypes.data, None, offset
+        )
+
+    def __dlpack_device__(self):
+        return (1, 0)
+
+    def __dlpack__(self, max_version=None):
+        make = ctypes.pythonapi.PyCapsule_New
+        make.restype, make.argtypes = (
+            ctypes.py_object,
+            (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p),
+        )
+        return make(ctypes.addressof(self.tensor), self.name, None)
+
+
+def test_a_dlpack_tensor_without_strides_and_with_an_offset(outputs):
+    np.testing.assert_array_equal(correlation(Capsule(outputs, 64)), correlation(outputs))
+    with pytest.raises(ValueError, match="not a DLPack capsule"):
+        correlation(Capsule(outputs, 0, name=b"used_dltensor"))
 
 
 def test_bfloat16_of_every_framework_is_the_same(rng):
