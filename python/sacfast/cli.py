@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -129,7 +131,7 @@ def scan(
         )
     )
     opened = ProbeSet.open(probes)
-    with Store(store or ":memory:") as kept:
+    with _interruptible(store), Store(store or ":memory:") as kept:
         found = run_plan(
             plan,
             opened,
@@ -179,7 +181,7 @@ def fingerprint(
     from sacfast.store import Store
 
     entries = [entry for path in models for entry in list_models(path)]
-    with Store(store) as kept:
+    with _interruptible(store), Store(store) as kept:
         records = fingerprint_models(
             [("suspect", entry) for entry in entries],
             ProbeSet.open(probes),
@@ -366,6 +368,17 @@ def _probe_facts(probes: Any) -> dict[str, Any]:
     }
 
 
+@contextmanager
+def _interruptible(store: Path | None) -> Iterator[None]:
+    """Ctrl-C ends a long command with a word on what is kept."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        kept = "nothing is kept without --store" if store is None else f"{store} keeps what is done"
+        console(stderr=True).print(text(f"interrupted; {kept}"))
+        raise typer.Exit(130) from None
+
+
 def _bytes(gib: float) -> int:
     return int(gib * (1 << 30))
 
@@ -396,9 +409,6 @@ def main() -> None:
     except SacfastError as error:
         console(stderr=True).print(text("error: ", "bold red").append(_lines(str(error))))
         sys.exit(1)
-    except KeyboardInterrupt:
-        console(stderr=True).print("interrupted; what was finished is in the store")
-        sys.exit(130)
     except BrokenPipeError:
         # The reader of our output went away (`| head`): stop quietly, as other commands do.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

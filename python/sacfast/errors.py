@@ -1,14 +1,14 @@
 """Every error that sacfast raises, and how they hang together.
 
     SacfastError
-    ├── ArgumentError        (ValueError)     an argument's value is not one that the function takes
-    │   └── ShapeError                        an array's shape is not one that the function takes
+    ├── ArgumentError        (ValueError)     an argument has a value that is not taken
+    │   └── ShapeError                        an array's shape is none that the function takes
     ├── DtypeError           (TypeError)      an array or argument is of the wrong type
     ├── BackendError         (RuntimeError)   a device or compiled module can't do what was asked
-    ├── MissingExtraError    (ImportError)    an optional package is needed; names the extra to install
+    ├── MissingExtraError    (ImportError)    an optional package is missing; names its extra
     ├── ProbeError           (ValueError)     probe images or a probe-set file can't be used
     ├── ModelError           (ValueError)     a model can't be opened or run
-    │   └── RefusedModelError (PermissionError) opening it could run code, or reach out of its folder
+    │   └── RefusedModelError (PermissionError) opening it could run code or leave its folder
     ├── NullBankError        (ValueError)     the null bank can't carry the comparison
     └── StoreError           (OSError)        a fingerprint store can't be read or written
 

@@ -80,18 +80,22 @@ CREATE TABLE scan_pairs (
     source   TEXT NOT NULL,
     verdict  TEXT NOT NULL,
     score REAL, z REAL, p REAL, q REAL, distance REAL,
+    mode     TEXT NOT NULL,
     PRIMARY KEY (scan, position)
 );
 CREATE TABLE scan_nulls (
     scan     INTEGER NOT NULL REFERENCES scans (id) ON DELETE CASCADE,
     position INTEGER NOT NULL,
     source   TEXT NOT NULL,
-    outputs_kind TEXT NOT NULL,
+    mode     TEXT NOT NULL,
     threshold REAL,
     scores   TEXT NOT NULL,
     PRIMARY KEY (scan, position)
 );
 """
+
+#: The verdicts, the most pressing first: a model that can't be judged stands above the innocent.
+VERDICTS = ("stolen", "suspicious", "not comparable", "no evidence")
 
 _DTYPES = {"float32", "float64", "int64"}
 
@@ -131,11 +135,12 @@ class PairRecord:
     """One comparison of a suspect with a source; numbers are NaN where it could not be made.
 
     Attributes:
-        verdict: "stolen", "suspicious", "no evidence" or "not comparable".
-        score: The detector's score, high = stolen.
+        verdict: One of `VERDICTS`.
+        score: The detector's score; high = stolen, but for method "paper".
         z: The score in standard deviations of the null bank.
         p: Conformal p-value. q: its Benjamini–Hochberg adjustment over the scan.
         distance: The papers' distance, small = stolen.
+        mode: The access mode in which both were compared, e.g. "probs to 2 decimals".
     """
 
     suspect: str
@@ -146,6 +151,7 @@ class PairRecord:
     p: float = math.nan
     q: float = math.nan
     distance: float = math.nan
+    mode: str = ""
 
 
 @dataclass(frozen=True)
@@ -153,13 +159,14 @@ class NullRecord:
     """The null bank's scores against one source, in one access mode.
 
     Attributes:
-        outputs_kind: The access mode in which they were scored.
-        threshold: The lowest score that this scan would have called stolen; NaN if none could be.
-        scores: (m,) high = stolen.
+        mode: The access mode in which they were scored.
+        threshold: A suspect beyond this score would have been called stolen by this scan (above
+            it, or below for method "paper"); NaN if none could be.
+        scores: (m,) the bank's, each member with its own group left out.
     """
 
     source: str
-    outputs_kind: str
+    mode: str
     threshold: float
     scores: tuple[float, ...]
 
@@ -183,6 +190,14 @@ class ScanRecord:
     nulls: tuple[NullRecord, ...] = ()
     id: int = 0
     created: str = ""
+
+    def verdicts(self) -> dict[str, str]:
+        """The verdict on each suspect that has a row: the most pressing of its comparisons."""
+        worst: dict[str, str] = {}
+        for pair in self.pairs:
+            held = worst.setdefault(pair.suspect, pair.verdict)
+            worst[pair.suspect] = min(held, pair.verdict, key=VERDICTS.index)
+        return worst
 
     def role(self, role: str) -> tuple[ModelRecord, ...]:
         """The models of one role."""
@@ -373,14 +388,14 @@ class Store:
             self._insert(
                 "scan_pairs",
                 [
-                    (number, i, r.suspect, r.source, r.verdict, r.score, r.z, r.p, r.q, r.distance)
-                    for i, r in enumerate(scan.pairs)
+                    (number, i, *(getattr(pair, column) for column in _PAIR_COLUMNS))
+                    for i, pair in enumerate(scan.pairs)
                 ],
             )
             self._insert(
                 "scan_nulls",
                 [
-                    (number, i, n.source, n.outputs_kind, n.threshold, json.dumps(n.scores))
+                    (number, i, n.source, n.mode, n.threshold, json.dumps(n.scores))
                     for i, n in enumerate(scan.nulls)
                 ],
             )
@@ -414,12 +429,11 @@ class Store:
             (number,),
         )
         pairs = self._all(
-            "SELECT suspect, source, verdict, score, z, p, q, distance FROM scan_pairs "
-            "WHERE scan = ? ORDER BY position",
+            f"SELECT {', '.join(_PAIR_COLUMNS)} FROM scan_pairs WHERE scan = ? ORDER BY position",
             (number,),
         )
         nulls = self._all(
-            "SELECT source, outputs_kind, threshold, scores FROM scan_nulls "
+            "SELECT source, mode, threshold, scores FROM scan_nulls "
             "WHERE scan = ? ORDER BY position",
             (number,),
         )
@@ -427,10 +441,10 @@ class Store:
             probe_digest=probe_digest,
             facts=json.loads(facts),
             models=tuple(ModelRecord(*row) for row in models),
-            pairs=tuple(PairRecord(*row[:3], *map(_nan, row[3:])) for row in pairs),
+            pairs=tuple(_pair(*row) for row in pairs),
             nulls=tuple(
-                NullRecord(source, kind, _nan(threshold), tuple(json.loads(scores)))
-                for source, kind, threshold, scores in nulls
+                NullRecord(source, mode, _nan(threshold), tuple(json.loads(scores)))
+                for source, mode, threshold, scores in nulls
             ),
             id=number,
             created=created,
@@ -454,11 +468,18 @@ class Store:
         return rows[0] if rows else None
 
 
-_KEY = "model_digest = ? AND probe_digest = ? AND preprocessing_digest = ? AND outputs_kind = ?"
+_PAIR_COLUMNS = ("suspect", "source", "verdict", "score", "z", "p", "q", "distance", "mode")
+_KEY = " AND ".join(f"{column} = ?" for column in FingerprintKey._fields)
 
 
 def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _pair(suspect: str, source: str, verdict: str, *numbers_and_mode: Any) -> PairRecord:
+    *numbers, mode = numbers_and_mode
+    score, z, p, q, distance = map(_nan, numbers)
+    return PairRecord(suspect, source, verdict, score, z, p, q, distance, mode)
 
 
 def _nan(value: float | None) -> float:

@@ -11,7 +11,8 @@ from rich.text import Text
 
 from sacfast.doctor import Finding
 from sacfast.scanning.compare import Comparison
-from sacfast.scanning.results import VERDICTS, Scan
+from sacfast.scanning.results import Scan
+from sacfast.store import VERDICTS
 
 STYLES = {
     "stolen": "bold red",

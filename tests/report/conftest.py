@@ -106,7 +106,9 @@ class Scanned:
         score = {"stolen": 0.62, "suspicious": 0.22}.get(verdict, 0.0) + self.rng.normal(0, 0.03)
         p = {"stolen": 1 / 31, "suspicious": 0.04}.get(verdict, self.rng.uniform(0.1, 1))
         q = 0.012 if verdict == "stolen" else min(1.0, 4 * p)
-        return PairRecord(suspect, source, verdict, score, score / 0.07, p, q, 0.31 - 0.25 * score)
+        return PairRecord(
+            suspect, source, verdict, score, score / 0.07, p, q, 0.31 - 0.25 * score, mode=self.kind
+        )
 
 
 class Page(HTMLParser):

@@ -11,8 +11,8 @@ from sacfast.report.summary import verdict_rows
 from sacfast.store import ModelRecord, NullRecord, PairRecord, ScanRecord
 
 
-def suspect(name: str, kind: str, **access: int) -> ModelRecord:
-    return ModelRecord("suspect", name, "", "ok", outputs_kind=kind, **access)
+def suspect(name: str) -> ModelRecord:
+    return ModelRecord("suspect", name, "", "ok", outputs_kind="logits")
 
 
 def shown(models, pairs, nulls) -> dict[tuple[str, str], list[str]]:
@@ -38,31 +38,23 @@ def test_facet_carries_the_bank_and_the_threshold() -> None:
 
 
 def test_suspects_stand_beside_the_bank_in_their_own_access_mode() -> None:
-    models = [
-        suspect("a", "probs", digits=2),
-        suspect("b", "probs", digits=4),
-        suspect("c", "topk", k=5),
-        suspect("d", "labels"),
+    modes = ["probs to 2 decimals", "top-5", "labels"]
+    models = [suspect(name) for name in "abc"]
+    pairs = [
+        PairRecord(name, "mine", "no evidence", 0.5, mode=mode)
+        for name, mode in zip("abc", modes, strict=True)
     ]
-    modes = ["probs to 2 decimals", "probs to 4 decimals", "top-5", "labels"]
-    pairs = [PairRecord(model.name, "mine", "no evidence", 0.5) for model in models]
     nulls = [NullRecord("mine", mode, 0.5, (0.1,)) for mode in modes]
     assert shown(models, pairs, nulls) == {
-        ("mine", mode): [name] for mode, name in zip(modes, "abcd", strict=True)
+        ("mine", mode): [name] for name, mode in zip("abc", modes, strict=True)
     }
-
-
-def test_suspects_follow_a_coarser_source() -> None:
-    pair = PairRecord("a", "mine", "no evidence", 0.5)
-    nulls = [NullRecord("mine", "labels", 0.5, (0.1,))]
-    assert shown([suspect("a", "logits")], [pair], nulls) == {("mine", "labels"): ["a"]}
 
 
 @pytest.mark.parametrize("score", [0.5, math.nan])
 def test_scores_without_a_bank_get_a_facet_of_their_own(score) -> None:
-    pair = PairRecord("a", "mine", "not comparable", score)
+    pair = PairRecord("a", "mine", "not comparable", score, mode="logits")
     nulls = [NullRecord("other", "logits", 0.5, (0.1,))]
     expected = {("other", "logits"): []}
     if score == 0.5:
         expected["mine", "logits"] = ["a"]
-    assert shown([suspect("a", "logits")], [pair], nulls) == expected
+    assert shown([suspect("a")], [pair], nulls) == expected

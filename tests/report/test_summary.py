@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from sacfast.report.summary import (
     counts,
     facts,
-    p_floor,
     sentence,
     suspect_verdicts,
     verdict_rows,
@@ -75,7 +72,7 @@ def test_suspect_counts_once_by_its_worst_verdict() -> None:
 
 def test_rows_list_broken_models_above_the_innocent() -> None:
     record = scan({"a": ["no evidence"], "b": ["stolen"]}, {"c": "failed", "d": "source"})
-    rows = [row.cells(0.0) for row in verdict_rows(record)]
+    rows = [row.cells() for row in verdict_rows(record)]
     assert [(row[0], row[2]) for row in rows] == [
         ("b", "stolen"), ("c", "not comparable"), ("a", "no evidence"), ("d", "left out"),
     ]  # fmt: skip
@@ -87,14 +84,7 @@ def test_dropped_probes_are_told_beside_the_reason() -> None:
     model = ModelRecord("suspect", "a", "", "ok", dropped=3)
     pair = PairRecord("a", "source", "no evidence")
     [row] = verdict_rows(ScanRecord("p", {}, (model,), (pair,)))
-    assert row.cells(0.0)[9] == "ok: 3 probes dropped"
-
-
-def test_suspicious_at_the_floor_is_told_so() -> None:
-    record = replace(scan({"a": ["suspicious", "no evidence"]}), facts={"p_floor": 0.1})
-    said = [row.cells(p_floor(record))[9] for row in verdict_rows(record)]
-    assert said == ["ok: the null bank is too small to say more", "ok"]
-    assert verdict_rows(record)[0].cells(0.09)[9] == "ok"
+    assert row.cells()[9] == "ok: 3 probes dropped"
 
 
 def test_facts_are_flattened_and_said_in_words() -> None:

@@ -106,7 +106,7 @@ def test_every_access_mode_is_judged_with_sources_and_bank_in_the_same(world):
     assert {row["suspect"] for row in found.rows() if row["p"] == 1 / 40} == {
         "probs", "rounded", "top3", "labels", "logits",
     }  # fmt: skip
-    assert {null.outputs_kind for null in found.record.nulls} == {
+    assert {null.mode for null in found.record.nulls} == {
         "logits", "probs", "probs to 2 decimals", "top-3", "labels",
     }  # fmt: skip
     scores = {row["suspect"]: row["score"] for row in found.rows()}
@@ -118,7 +118,7 @@ def test_suspects_follow_a_coarser_source(world):
     world.answers("labels-source", world.source.argmax(axis=1), "labels")
     world.answers("registry/copy", world.copy(0.2))
     found = run(world, sources=world.root / "labels-source")
-    assert found.record.nulls[0].outputs_kind == "labels"
+    assert found.record.nulls[0].mode == "labels"
     one_hot = canonical_outputs(np.argmax(world.source, axis=1), "labels")
     assert one_hot.shape == (60, 8)
     assert not math.isnan(found.rows()[0]["score"])

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sacfast.report.summary import Row, number, visible
-from sacfast.store import ModelRecord, NullRecord, ScanRecord
+from sacfast.store import ScanRecord
 
 
 def facets(scan: ScanRecord, rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -25,14 +25,14 @@ def facets(scan: ScanRecord, rows: Sequence[Row]) -> list[dict[str, Any]]:
         rows: The verdict table, as `verdict_rows` gives it.
     """
     shown = {
-        (null.source, null.outputs_kind): _facet(
-            null.source, null.outputs_kind, number(null.threshold), null.scores
+        (null.source, null.mode): _facet(
+            null.source, null.mode, number(null.threshold), null.scores
         )
         for null in scan.nulls
     }
     for i, row in enumerate(rows):
         if row.model is not None and number(row.pair.score) is not None:
-            key = (row.pair.source, _mode(row.model, scan.nulls, row.pair.source))
+            key = (row.pair.source, row.pair.mode)
             shown.setdefault(key, _facet(*key, None, ()))["rows"].append(i)
     return list(shown.values())
 
@@ -47,15 +47,3 @@ def _facet(
         "null": [x for x in map(number, null) if x is not None],
         "rows": [],
     }
-
-
-def _mode(model: ModelRecord, nulls: Sequence[NullRecord], source: str) -> str:
-    """The access mode in which a suspect was compared: its own, unless the source was coarser, as
-    it was where the bank was scored against that source in one other mode only."""
-    modes = [null.outputs_kind for null in nulls if null.source == source]
-    own = model.outputs_kind
-    if own == "topk" and model.k is not None:
-        own = f"top-{model.k}"
-    elif model.digits is not None:
-        own = f"{own} to {model.digits} decimals"
-    return modes[0] if len(modes) == 1 else own

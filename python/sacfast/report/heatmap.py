@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from sacfast.detector import usable_probes
 from sacfast.fingerprint import Fingerprint, FingerprintKey
 from sacfast.kernels import canonical_outputs, correlation
-from sacfast.report.summary import VERDICTS, number, visible
+from sacfast.report.summary import OUTCOMES, number, visible
 from sacfast.store import ModelRecord, PairRecord, ScanRecord, Store
 
 MAX_PROBES = 200
@@ -33,7 +33,7 @@ TOP_SUSPECTS = 3
 def heat_maps(scan: ScanRecord, store: Store) -> list[dict[str, Any]]:
     """The maps of every source that has outputs in the store, the most accused sources first."""
     accused: dict[str, list[PairRecord]] = {model.name: [] for model in scan.role("source")}
-    for pair in sorted(scan.pairs, key=lambda pair: VERDICTS.index(pair.verdict)):
+    for pair in sorted(scan.pairs, key=lambda pair: OUTCOMES.index(pair.verdict)):
         if pair.source in accused and number(pair.score) is not None:
             accused[pair.source].append(pair)
     order = {model.name: model for model in scan.role("source")}

@@ -25,7 +25,6 @@ from sacfast.report.summary import (
     counts,
     facts,
     model_rows,
-    p_floor,
     sentence,
     verdict_rows,
     visible,
@@ -68,9 +67,9 @@ def _page(store: Store, scan: ScanRecord) -> str:
     maps = heat_maps(scan, store)
     sources = len(scan.role("source"))
     method = scan.facts.get("method", "partial")
-    rows, floor = verdict_rows(scan), p_floor(scan)
+    rows = verdict_rows(scan)
     data = {
-        "verdicts": [row.cells(floor) for row in rows],
+        "verdicts": [row.cells() for row in rows],
         "models": model_rows(scan),
         "facets": facets(scan, rows),
         "maps": maps,

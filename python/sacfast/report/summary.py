@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, NamedTuple
 
-from sacfast.store import ModelRecord, PairRecord, ScanRecord
+from sacfast.store import VERDICTS, ModelRecord, PairRecord, ScanRecord
 
-#: METHOD.md's verdicts, worst first; the last is a registry entry that was never compared.
-VERDICTS = ("stolen", "suspicious", "not comparable", "no evidence", "left out")
+#: The verdicts, and what stands for an entry of the registry that was never compared.
+OUTCOMES = (*VERDICTS, "left out")
 _FAILED = ("failed", "refused")
 _LISTED = 4
 
@@ -33,18 +33,13 @@ def visible(text: str) -> str:
 
 def suspect_verdicts(scan: ScanRecord) -> dict[str, str]:
     """The worst verdict of every suspect, "left out" for entries that were not compared."""
-    worst = {model.name: _unpaired(model) for model in scan.role("suspect")}
-    for pair in scan.pairs:
-        held = worst.get(pair.suspect, "left out")
-        if held == "left out" or VERDICTS.index(pair.verdict) < VERDICTS.index(held):
-            worst[pair.suspect] = pair.verdict
-    return worst
+    return {model.name: _unpaired(model) for model in scan.role("suspect")} | scan.verdicts()
 
 
 def counts(scan: ScanRecord) -> dict[str, int]:
-    """How many suspects have each verdict, in the order of `VERDICTS`."""
+    """How many suspects have each verdict, in the order of `OUTCOMES`."""
     found = Counter(suspect_verdicts(scan).values())
-    return {verdict: found[verdict] for verdict in VERDICTS}
+    return {verdict: found[verdict] for verdict in OUTCOMES}
 
 
 def sentence(scan: ScanRecord) -> str:
@@ -83,7 +78,7 @@ class Row(NamedTuple):
     pair: PairRecord
     model: ModelRecord | None
 
-    def cells(self, p_floor: float) -> list[Any]:
+    def cells(self) -> list[Any]:
         """What the line shows, in the order of the template's columns."""
         pair, model = self
         return [
@@ -91,8 +86,8 @@ class Row(NamedTuple):
             visible(pair.source) or None,
             pair.verdict,
             *(number(x) for x in (pair.score, pair.z, pair.p, pair.q, pair.distance)),
-            (visible(model.outputs_kind) or None) if model else None,
-            _status(model, pair.verdict == "suspicious" and pair.p <= p_floor) if model else None,
+            visible(pair.mode or (model.outputs_kind if model else "")) or None,
+            _status(model) if model else None,
         ]
 
 
@@ -106,22 +101,15 @@ def verdict_rows(scan: ScanRecord) -> list[Row]:
         for name, model in suspects.items()
         if name not in paired
     ]
-    return sorted(rows, key=lambda row: VERDICTS.index(row.pair.verdict))
+    return sorted(rows, key=lambda row: OUTCOMES.index(row.pair.verdict))
 
 
-def p_floor(scan: ScanRecord) -> float:
-    """The smallest p-value that the null bank can give, with room for rounding; 0 if unknown."""
-    floor: Any = scan.facts.get("p_floor")
-    return float(floor) * (1 + 1e-9) if _is_number(floor) else 0.0
-
-
-def _status(model: ModelRecord, at_floor: bool = False) -> str:
-    """Status and reason in one text, dropped probes and an exhausted null bank included."""
+def _status(model: ModelRecord) -> str:
+    """Status and reason in one text, dropped probes included."""
     dropped = (
         f"{model.dropped:,} probe{'s' * (model.dropped != 1)} dropped" if model.dropped else ""
     )
-    floor = "the null bank is too small to say more" if at_floor else ""
-    told = "; ".join(filter(None, [visible(model.reason), dropped, floor]))
+    told = "; ".join(filter(None, [visible(model.reason), dropped]))
     return f"{visible(model.status)}: {told}" if told else visible(model.status)
 
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sacfast.detector import Detector, Method, Scores, not_comparable, usable_probes
+from sacfast.detector import Detector, Method, not_comparable, usable_probes
 from sacfast.errors import NullBankError
 from sacfast.fingerprint import Fingerprint
 from sacfast.kernels.canonical import LADDER, access_mode, canonical_outputs
@@ -75,15 +76,30 @@ class Judgement:
     draws: int | None = None
 
 
-@dataclass
-class _Judged:
-    """Scores of some suspects in one mode, before the whole scan's q-values are known."""
+@dataclass(frozen=True)
+class _Setting:
+    """What one scan judges with."""
+
+    sources: Mapping[str, Fingerprint]
+    null_bank: Mapping[str, Fingerprint]
+    groups: Mapping[str, str]
+    fetch: Fetch
+    method: Method
+    ridge: float
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """Suspects scored in one mode, before the whole scan's q-values are known."""
 
     mode: Mode
     names: list[str]
-    scores: list[Scores]
+    score: NDArray[np.float64]  # (S, V), like z, p and distance
+    z: NDArray[np.float64]
+    p: NDArray[np.float64]
     distance: NDArray[np.float64]
-    null: NDArray[np.float64]
+    p_floor: float
+    null: NDArray[np.float64]  # (m, V)
     groups: list[str]
 
 
@@ -114,20 +130,19 @@ def judge(
     Raises:
         NullBankError: If a source is not comparable, or fewer than two nulls are left in a mode.
     """
+    setting = _Setting(sources, null_bank, groups, fetch, method, ridge)
     result = Judgement()
-    judged = []
+    scored = []
     for mode in sorted(set(suspects.values()), key=str):
         names = [name for name, own in suspects.items() if own == mode]
         common = common_mode(mode, [mode_of(fingerprint) for fingerprint in sources.values()])
         if common is None:
             kinds = ", ".join(sorted({f.key.outputs_kind for f in sources.values()}))
-            for name in names:
-                result.reasons[name] = f"answers {mode}, which can't be compared with {kinds}"
-            continue
-        judged.append(
-            _judge_mode(common, names, sources, null_bank, groups, fetch, method, ridge, result)
-        )
-    _conclude(judged, list(sources), fdr, method, result)
+            reason = f"answers {mode}, which can't be compared with {kinds}"
+            result.reasons.update(dict.fromkeys(names, reason))
+        else:
+            scored.append(_score(common, names, setting, result))
+    _conclude(scored, list(sources), fdr, method, result)
     return result
 
 
@@ -147,39 +162,28 @@ def _coarseness(mode: Mode) -> tuple[float, ...]:
 def outputs_in_mode(fingerprint: Fingerprint, mode: Mode) -> NDArray[Any] | None:
     """A model's outputs in an access mode, ready to be correlated; None where they are coarser."""
     own = mode_of(fingerprint)
-    if common_mode(own, [mode]) is None or common_mode(mode, [own]) != mode:
+    if common_mode(mode, [own]) != mode:
         return None
     outputs = access_mode(fingerprint.outputs, own.kind, mode.kind, digits=mode.digits, k=mode.k)
     return np.asarray(canonical_outputs(outputs, mode.kind, digits=mode.digits, k=mode.k))
 
 
-def _judge_mode(
-    mode: Mode,
-    names: list[str],
-    sources: Mapping[str, Fingerprint],
-    null_bank: Mapping[str, Fingerprint],
-    groups: Mapping[str, str],
-    fetch: Fetch,
-    method: Method,
-    ridge: float,
-    result: Judgement,
-) -> _Judged:
-    source_outputs = []
-    for name, fingerprint in sources.items():
-        outputs = outputs_in_mode(fingerprint, mode)
-        reason = "answers in a coarser form" if outputs is None else _unfit(outputs)
-        if outputs is None or reason:
-            raise NullBankError(f"scan: source {name} can't be compared as {mode}: it {reason}")
-        source_outputs.append(outputs)
-    bank, bank_groups = [], []
-    for name, fingerprint in null_bank.items():
-        outputs = outputs_in_mode(fingerprint, mode)
-        reason = "answers in a coarser form" if outputs is None else _unfit(outputs)
-        if outputs is None or reason:
-            result.warnings.append(f"null model {name} left out for {mode}: it {reason}")
+def _score(mode: Mode, names: list[str], setting: _Setting, result: Judgement) -> _Scored:
+    """Scores some suspects in one mode; reasons and warnings go into the result."""
+    sources = []
+    for name, fingerprint in setting.sources.items():
+        outputs, unfit = _fit(fingerprint, mode)
+        if unfit is not None:
+            raise NullBankError(f"scan: source {name} can't be compared as {mode}: it {unfit}")
+        sources.append(outputs)
+    bank, groups = [], []
+    for name, fingerprint in setting.null_bank.items():
+        outputs, unfit = _fit(fingerprint, mode)
+        if unfit is not None:
+            result.warnings.append(f"null model {name} left out for {mode}: it {unfit}")
             continue
         bank.append(outputs)
-        bank_groups.append(groups[name])
+        groups.append(setting.groups[name])
     if len(bank) < 2:
         raise NullBankError(
             f"scan: `null_bank` must hold at least 2 models that can be compared as {mode}, "
@@ -187,33 +191,39 @@ def _judge_mode(
         )
     center: Any = "none" if mode.kind == "embeddings" else None
     detector = Detector(
-        source_outputs, bank, groups=bank_groups, method=method, ridge=ridge, center=center
+        sources, bank, groups=groups, method=setting.method, ridge=setting.ridge, center=center
     )
-    paper = Detector(source_outputs, bank, groups=bank_groups, method="paper", center=center)
-    judged = _Judged(mode, [], [], np.empty((0, len(sources))), detector.null_scores, bank_groups)
-    distances = []
+    paper = Detector(sources, bank, groups=groups, method="paper", center=center)
+    batches, distances = [], []
     for batch in _batches(names):
-        outputs_of = {}
-        for name in batch:
-            outputs = outputs_in_mode(fetch(name), mode)
-            if outputs is None:
-                raise NullBankError(f"scan: suspect {name} can't be compared as {mode}")
-            outputs_of[name] = outputs
-        scores = detector.scores(list(outputs_of.values()))
-        distances.append(paper.scores(list(outputs_of.values())).score)
-        judged.names.extend(batch)
-        judged.scores.append(scores)
-        for i, name in enumerate(batch):
-            result.dropped[name] = int(scores.dropped[i])
-            if scores.reasons[i] is not None:
-                result.reasons[name] = str(scores.reasons[i])
-    judged.distance = np.concatenate(distances)
+        outputs_of = [outputs_in_mode(setting.fetch(name), mode) for name in batch]
+        scores = detector.scores(outputs_of)
+        for name, dropped, reason in zip(batch, scores.dropped, scores.reasons, strict=True):
+            result.dropped[name] = int(dropped)
+            if reason is not None:
+                result.reasons[name] = reason
+        batches.append(scores)
+        distances.append(paper.scores(outputs_of).score)
     result.draws = min(detector.nulls, detector.nulls if result.draws is None else result.draws)
-    return judged
+    return _Scored(
+        mode,
+        names,
+        score=np.concatenate([scores.score for scores in batches]),
+        z=np.concatenate([scores.z for scores in batches]),
+        p=np.concatenate([scores.p for scores in batches]),
+        distance=np.concatenate(distances),
+        p_floor=batches[0].p_floor,
+        null=detector.null_scores,
+        groups=groups,
+    )
 
 
-def _unfit(outputs: NDArray[Any]) -> str | None:
-    return not_comparable(outputs, usable_probes(outputs))
+def _fit(fingerprint: Fingerprint, mode: Mode) -> tuple[NDArray[Any], str | None]:
+    """A model's outputs in a mode, and why they can't serve, or None where they can."""
+    outputs = outputs_in_mode(fingerprint, mode)
+    if outputs is None:
+        return fingerprint.outputs, "answers in a coarser form"
+    return outputs, not_comparable(outputs, usable_probes(outputs))
 
 
 def _batches(names: list[str]) -> Iterator[list[str]]:
@@ -222,51 +232,41 @@ def _batches(names: list[str]) -> Iterator[list[str]]:
 
 
 def _conclude(
-    judged: list[_Judged], sources: list[str], fdr: float, method: Method, result: Judgement
+    scored: list[_Scored], sources: list[str], fdr: float, method: Method, result: Judgement
 ) -> None:
     """q over every comparison of the scan, then verdicts, then the scores that they asked for."""
-    if not judged:
+    if not scored:
         return
-    p = np.concatenate([scores.p for mode in judged for scores in mode.scores])
-    q = benjamini_hochberg(p)
-    score = np.concatenate([scores.score for mode in judged for scores in mode.scores])
-    z = np.concatenate([scores.z for mode in judged for scores in mode.scores])
-    floor = np.concatenate(
-        [np.full(len(scores.p), scores.p_floor) for mode in judged for scores in mode.scores]
-    )
-    distance = np.concatenate([mode.distance for mode in judged])
-    names = [name for mode in judged for name in mode.names]
-    for i, name in enumerate(names):
-        for v, source in enumerate(sources):
-            verdict = _verdict(p[i, v], q[i, v], floor[i], fdr)
-            if verdict == "suspicious" and _at_floor(p[i, v], floor[i]):
-                result.reasons[name] = AT_THE_FLOOR
-            result.pairs.append(
-                PairRecord(
-                    name,
-                    source,
-                    verdict,
-                    float(score[i, v]),
-                    float(z[i, v]),
-                    float(p[i, v]),
-                    float(q[i, v]),
-                    float(distance[i, v]),
-                )
-            )
-    called = p[q <= fdr]
-    p_called = float(called.max()) if called.size else np.nan
+    p = np.concatenate([part.p for part in scored])
+    all_q = benjamini_hochberg(p)
+    called = p[all_q <= fdr]
+    p_called = float(called.max()) if called.size else math.nan
     sign = -1.0 if method == "paper" else 1.0
-    for mode in judged:
+    start = 0
+    for part in scored:
+        mode = str(part.mode)
+        q = all_q[start : start + len(part.names)]
+        start += len(part.names)
+        for (i, name), (v, source) in product(enumerate(part.names), enumerate(sources)):
+            verdict = _verdict(part.p[i, v], q[i, v], part.p_floor, fdr)
+            if verdict == "suspicious" and _at_floor(part.p[i, v], part.p_floor):
+                result.reasons[name] = AT_THE_FLOOR
+            numbers = {
+                "score": float(part.score[i, v]),
+                "z": float(part.z[i, v]),
+                "p": float(part.p[i, v]),
+                "q": float(q[i, v]),
+                "distance": float(part.distance[i, v]),
+            }
+            result.pairs.append(PairRecord(name, source, verdict, mode=mode, **numbers))
         for v, source in enumerate(sources):
-            null = mode.null[:, v]
-            threshold = sign * _threshold(sign * null, mode.groups, p_called)
-            result.nulls.append(
-                NullRecord(source, str(mode.mode), threshold, tuple(map(float, null)))
-            )
+            null = part.null[:, v]
+            threshold = sign * _threshold(sign * null, part.groups, p_called)
+            result.nulls.append(NullRecord(source, mode, threshold, tuple(map(float, null))))
 
 
 def _verdict(p: float, q: float, p_floor: float, fdr: float) -> str:
-    if np.isnan(p):
+    if math.isnan(p):
         return "not comparable"
     if q <= fdr:
         return "stolen"
@@ -282,4 +282,4 @@ def _threshold(null: NDArray[np.float64], groups: list[str], p_called: float) ->
     steps = np.sort(null)
     p = conformal_p(np.nextafter(steps, np.inf)[:, None], null[:, None], groups)[:, 0]
     reached = steps[p <= p_called + 1e-12]
-    return float(reached[0]) if reached.size else float("nan")
+    return float(reached[0]) if reached.size else math.nan

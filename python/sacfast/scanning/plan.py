@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
+from os.path import realpath
 from pathlib import Path
 
 from sacfast.errors import ArgumentError, NullBankError
@@ -91,18 +92,18 @@ def plan_scan(
             f"scan: `null_bank` must hold at least 2 independent models, got {len(bank)}",
             hint="99 or more let a few clear copies among 20 suspects be called",
         )
-    roles = {entry.path.resolve(): "null model" for entry in bank}
-    roles |= {entry.path.resolve(): "source" for entry in source_entries}
-    both = {e.path.resolve() for e in bank} & {e.path.resolve() for e in source_entries}
+    roles = {_place(entry): "null model" for entry in bank}
+    roles |= {_place(entry): "source" for entry in source_entries}
+    both = {_place(e) for e in bank} & {_place(e) for e in source_entries}
     if both:
-        name = next(e.name for e in source_entries if e.path.resolve() in both)
+        name = next(e.name for e in source_entries if _place(e) in both)
         raise NullBankError(
             f"scan: `null_bank` must hold independent models only, got the source {name}",
             hint="keep sources and their copies out of the null bank",
         )
     suspects, left_out = [], []
     for entry in entries:
-        role = roles.get(entry.path.resolve())
+        role = roles.get(_place(entry))
         if role is None:
             suspects.append(entry)
         else:
@@ -134,9 +135,14 @@ def _source(root: Path, path: Path) -> Entry:
     return Entry(name=name, path=found, group=name)
 
 
+def _place(entry: Entry) -> str:
+    """Where an entry really lies; a circle of links is a place of its own, and no error."""
+    return realpath(entry.path)
+
+
 def _unique(entries: list[Entry]) -> list[Entry]:
     """The entries once each, told apart by as much of their paths as that takes."""
-    by_path = list({entry.path.resolve(): entry for entry in entries}.values())
+    by_path = list({_place(entry): entry for entry in entries}.values())
     names = [entry.name for entry in by_path]
     if len(set(names)) == len(names):
         return by_path

@@ -15,10 +15,7 @@ from typing import Any
 
 from sacfast.errors import ArgumentError, MissingExtraError
 from sacfast.scanning.judge import AT_THE_FLOOR
-from sacfast.store import ScanRecord
-
-#: Verdicts, the most pressing first; a model that can't be judged stands above the innocent.
-VERDICTS = ("stolen", "suspicious", "not comparable", "no evidence")
+from sacfast.store import VERDICTS, ScanRecord
 
 EXIT_NOTHING, EXIT_FAILURE, EXIT_USAGE, EXIT_FLAGGED, EXIT_NOT_JUDGED = 0, 1, 2, 3, 4
 
@@ -32,7 +29,7 @@ COLUMNS = (
     "p",
     "q",
     "distance",
-    "outputs_kind",
+    "mode",
     "dropped",
     "status",
     "reason",
@@ -61,18 +58,13 @@ class Scan:
     @property
     def counts(self) -> dict[str, int]:
         """How many suspects have each verdict; a suspect's is the most pressing of its rows."""
-        worst: dict[str, str] = {}
-        for row in _rows(self.record):
-            verdict = worst.get(row["suspect"], row["verdict"])
-            worst[row["suspect"]] = min(verdict, row["verdict"], key=VERDICTS.index)
-        found = Counter(worst.values())
+        found = Counter(self.record.verdicts().values())
         return {verdict: found[verdict] for verdict in VERDICTS}
 
     @property
     def flagged(self) -> list[str]:
         """The suspects called stolen, the clearest first."""
-        stolen = [row["suspect"] for row in _rows(self.record) if row["verdict"] == "stolen"]
-        return list(dict.fromkeys(stolen))
+        return [name for name, verdict in self.record.verdicts().items() if verdict == "stolen"]
 
     @property
     def exit_code(self) -> int:
@@ -131,10 +123,7 @@ def _rows(record: ScanRecord) -> Iterator[dict[str, Any]]:
     suspects = {model.name: model for model in record.role("suspect")}
     for pair in record.pairs:
         model = suspects[pair.suspect]
-        facts = {**asdict(pair), "outputs_kind": model.outputs_kind, "dropped": model.dropped}
-        facts |= {"status": model.status, "reason": model.reason}
-        facts["model_digest"] = model.model_digest
-        facts["source"] = pair.source or None
+        facts = {**asdict(model), **asdict(pair), "source": pair.source or None}
         yield {key: _plain(facts[key]) for key in COLUMNS}
 
 

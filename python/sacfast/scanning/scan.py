@@ -26,9 +26,9 @@ from sacfast.scanning.engine import MEMORY, TIMEOUT
 from sacfast.scanning.fingerprinting import fingerprint_models, key_of
 from sacfast.scanning.judge import Judgement, judge, mode_of
 from sacfast.scanning.plan import PathArgument, Plan, plan_scan
-from sacfast.scanning.results import VERDICTS, Scan, check_suffix
+from sacfast.scanning.results import Scan, check_suffix
 from sacfast.statistics import reach
-from sacfast.store import ModelRecord, PairRecord, ScanRecord, Store
+from sacfast.store import VERDICTS, ModelRecord, PairRecord, ScanRecord, Store
 
 
 def scan(
