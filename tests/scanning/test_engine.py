@@ -438,7 +438,9 @@ def test_no_worker_outlives_its_parent(
 ) -> None:
     fakes()
     command = [sys.executable, "-c", PARENT, str(tmp_path / "fake_worker.py"), str(probes)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as parent:
+    # A parent that is killed can't tidy up: its temporary files go where the test's go.
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as parent:
 
         def workers() -> list[int]:
             path = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
