@@ -1,4 +1,4 @@
-"""Makes the models that the plan names, in two processes, and picks up where a run stopped.
+"""Makes the models that the plan names, in a few processes, and picks up where a run stopped.
 
 `demo.json` says which demo a folder holds and which of its models are complete, with the accuracy
 of each on images that nobody trained on. Every model has its own seed and its own single thread,
@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from sacfast.demo.plan import SOURCE, Recipe
@@ -25,7 +26,7 @@ from sacfast.errors import ArgumentError
 __all__ = ["Diary", "make_models"]
 
 VERSION = 1  # of the recipes: models that another version made are not used
-PROCESSES = 2
+PROCESSES = 4  # at most; each takes about half a GB
 
 
 class Diary:
@@ -108,9 +109,17 @@ def _processes(count: int) -> Iterator[ProcessPoolExecutor]:
 def _settle_in() -> None:
     import torch
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says when to stop
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C: end at once, without a traceback
+    Thread(target=_outlive_nobody, daemon=True).start()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
+
+
+def _outlive_nobody() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _make(out: Path, seed: int, recipe: Recipe) -> float:
