@@ -31,7 +31,6 @@ INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uin
 DECISIONS = ("bool", *INTEGERS, *FLOATS)  # bool is read as uint8
 
 _HOST_DEVICES = (1, 3)  # DLPack: CPU, and pinned memory that the CPU reads
-_NO_CUDA_HINT = "pass outputs.cpu()"
 
 
 @dataclass(frozen=True)
@@ -168,7 +167,7 @@ def _refuse_device(function: str, argument: str, device: str) -> None:
     raise BackendError(
         f"{function}: `{argument}` must be in CPU memory: this build has no CUDA kernels, "
         f"got a tensor on {device}",
-        hint=_NO_CUDA_HINT,
+        hint=f"pass {argument}.cpu()",
     )
 
 

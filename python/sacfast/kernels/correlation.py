@@ -14,7 +14,7 @@ import numpy as np
 from sacfast.errors import ArgumentError, DtypeError, ShapeError
 from sacfast.kernels import _check
 from sacfast.kernels._native import core, threads
-from sacfast.kernels._tensors import FLOATS, INTEGERS, array, result
+from sacfast.kernels._tensors import FLOATS, INTEGERS, array, as_numpy, result
 
 
 def correlation(
@@ -106,7 +106,8 @@ def unpack(packed: Any, n: int) -> Any:
         n: number of probes N.
 
     Returns:
-        (..., N, N), symmetric, in the framework and type of `packed`.
+        (..., N, N), symmetric, a numpy array or torch tensor of the type of `packed` (float32 for
+        16-bit floats that came through DLPack).
 
     Raises:
         ShapeError, DtypeError, ArgumentError, BackendError.
@@ -125,7 +126,7 @@ def unpack(packed: Any, n: int) -> Any:
         square = torch.ones((*given.shape[:-1], n, n), dtype=packed.dtype)
         rows, columns, values = torch.from_numpy(rows), torch.from_numpy(columns), packed.detach()
     else:
-        values = packed if isinstance(packed, np.ndarray) else np.from_dlpack(packed)
+        values = packed if isinstance(packed, np.ndarray) else as_numpy("unpack", "packed", packed)
         square = np.ones((*given.shape[:-1], n, n), dtype=values.dtype)
     square[..., rows, columns] = values
     square[..., columns, rows] = values
