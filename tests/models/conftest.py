@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.hostile import SIZE, TINY, config_of, weights_of
 
 from sacfast.probes.probe_set import ProbeSet
+from tests.hostile import SIZE, TINY, config_of, weights_of
 
 
 @pytest.fixture(scope="session")

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
-from tests.hostile import TINY, config_of
 
 from sacfast.errors import ModelError, RefusedModelError
 from sacfast.models import open_model
 from sacfast.probes.probe_set import ProbeSet
+from tests.hostile import TINY, config_of
 
 
 def test_weights_win_over_answers_and_over_pickles(checkpoint: Callable[..., Path]) -> None:

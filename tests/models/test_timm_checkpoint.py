@@ -12,11 +12,11 @@ import pytest
 import timm
 import torch
 from safetensors.torch import load, save
-from tests.hostile import CLASSES, SIZE, config_of, weights_of
 
 from sacfast.errors import ModelError
 from sacfast.models import open_model
 from sacfast.probes.probe_set import ProbeSet
+from tests.hostile import CLASSES, SIZE, config_of, weights_of
 
 Checkpoint = Callable[..., Path]
 MakeProbes = Callable[..., ProbeSet]

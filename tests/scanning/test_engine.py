@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.hostile import CLASSES, SIZE, TINY, make_good, make_hostile
 
 import sacfast
 from sacfast.errors import ArgumentError, BackendError, ProbeError
@@ -26,6 +25,7 @@ from sacfast.probes.probe_set import ProbeSet
 from sacfast.registry import Entry, list_models
 from sacfast.scanning import process
 from sacfast.scanning.engine import Result, run_models
+from tests.hostile import CLASSES, SIZE, TINY, make_good, make_hostile
 
 ROWS = 12
 

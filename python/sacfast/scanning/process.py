@@ -100,7 +100,7 @@ def environment(folder: str) -> dict[str, str]:
     inherited = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
     return {
         **kept,
-        "PYTHONPATH": os.pathsep.join([package, *(str(Path(p).absolute()) for p in inherited)]),
+        "PYTHONPATH": os.pathsep.join([*(str(Path(p).absolute()) for p in inherited), package]),
         "PYTHONSAFEPATH": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUTF8": "1",

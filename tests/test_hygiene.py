@@ -1,0 +1,30 @@
+"""Formatting, lint and types of the whole tree, so that main can't drift."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PYTHON = ("python", "tests", "benchmarks")
+CPP = sorted(p for p in (ROOT / "csrc").rglob("*") if p.suffix in (".h", ".cpp", ".cu", ".cuh"))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["ruff", "check", *PYTHON],
+        ["ruff", "format", "--check", *PYTHON],
+        ["mypy"],
+        ["clang_format", "--dry-run", "--Werror", *map(str, CPP)],
+    ],
+    ids=["ruff check", "ruff format", "mypy --strict", "clang-format"],
+)
+def test_the_tree_is_clean(command):
+    run = subprocess.run(
+        [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
