@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+SCRIPTS = Path(sysconfig.get_path("scripts"))
 PYTHON = ("python", "tests", "benchmarks")
 CPP = sorted(p for p in (ROOT / "csrc").rglob("*") if p.suffix in (".h", ".cpp", ".cu", ".cuh"))
 
@@ -19,12 +20,13 @@ CPP = sorted(p for p in (ROOT / "csrc").rglob("*") if p.suffix in (".h", ".cpp",
         ["ruff", "check", *PYTHON],
         ["ruff", "format", "--check", *PYTHON],
         ["mypy"],
-        ["clang_format", "--dry-run", "--Werror", *map(str, CPP)],
+        ["clang-format", "--dry-run", "--Werror", *map(str, CPP)],
     ],
     ids=["ruff check", "ruff format", "mypy --strict", "clang-format"],
 )
 def test_the_tree_is_clean(command):
+    tool, *arguments = command
     run = subprocess.run(
-        [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False
+        [SCRIPTS / tool, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stdout + run.stderr
