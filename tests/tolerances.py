@@ -29,7 +29,7 @@ PAIRWISE_DISTANCE = 2 * U + 2 * U + U
 #: The mean of errors of correlations, and that of the distance.
 CORRELATION_DISTANCE = CORRELATION + PAIRWISE_DISTANCE
 
-#: Scores as the issue of the detector demands; the partial score is a ratio of float64 sums over
+#: What the detector promises; the partial score is a ratio of float64 sums over
 #: correlations whose errors are CORRELATION, divided by residuals of no less than a few percent.
 SCORE = 1e-5
 
