@@ -12,6 +12,9 @@ PACKAGE = Path(__file__).resolve().parent.parent / "python" / "sacfast"
 #: The floor of every room. Rooms of one floor do not import one another, but for BESIDE.
 FLOORS = {
     "errors": 0,
+    "files": 0,
+    "kinds": 0,
+    "text": 0,
     "_core": 1,
     "_cuda": 1,
     "probes": 1,

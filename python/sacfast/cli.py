@@ -116,13 +116,15 @@ def scan(
     """
     from sacfast.probes import ProbeSet
     from sacfast.scanning.plan import plan_scan
-    from sacfast.scanning.results import check_suffix
+    from sacfast.scanning.results import check_out
     from sacfast.scanning.scan import run_plan
     from sacfast.store import Store
 
     if out is not None:
-        check_suffix(out)
-    plan = plan_scan(registry, sources=source, null_bank=null_bank, groups=groups, fdr=fdr)
+        check_out(out)
+    plan = plan_scan(
+        registry, sources=source, null_bank=null_bank, groups=groups, fdr=fdr, method=method
+    )
     say = console(stderr=as_json)
     say.print(
         text(
@@ -136,7 +138,6 @@ def scan(
             plan,
             opened,
             kept,
-            method=method,
             workers=workers,
             timeout=timeout,
             memory=_bytes(memory),
@@ -216,10 +217,11 @@ def compare(
       sacfast compare mine/resnet theirs/net --probes probes.safetensors
     """
     from sacfast.scanning.compare import compare as compare_models
+    from sacfast.scanning.results import plain
 
     found = compare_models(a, b, probes=probes, timeout=timeout, memory=_bytes(memory))
     if as_json:
-        _print_json(asdict(found))
+        _print_json({name: plain(value) for name, value in asdict(found).items()})
     else:
         console().print(comparison_table(found))
     raise typer.Exit(4 if found.reason else 0)
@@ -384,7 +386,9 @@ def _bytes(gib: float) -> int:
 
 
 def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
+    sys.stdout.write(
+        json.dumps(value, ensure_ascii=False, indent=2, default=str, allow_nan=False) + "\n"
+    )
 
 
 def _version(show: bool) -> None:

@@ -9,10 +9,11 @@ explained in partial.py.
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +65,16 @@ class Scores:
     reasons: tuple[str | None, ...]
 
 
+def check_method(function: str, method: str, ridge: float) -> None:
+    """Raises ArgumentError unless the method and the ridge are ones that a detector takes."""
+    if method not in get_args(Method):
+        raise ArgumentError(
+            f"{function}: `method` must be 'partial', 'pearson' or 'paper', got {method!r}"
+        )
+    if not (math.isfinite(ridge) and ridge >= 0):
+        raise ArgumentError(f"{function}: `ridge` must be a finite number >= 0, got {ridge}")
+
+
 class Detector:
     """Scores suspects against source models, relative to a null bank of independent models.
 
@@ -101,12 +112,7 @@ class Detector:
         ridge: float = 0.02,
         center: Center | None = None,
     ) -> None:
-        if method not in ("partial", "pearson", "paper"):
-            raise ArgumentError(
-                f"Detector: `method` must be 'partial', 'pearson' or 'paper', got {method!r}"
-            )
-        if not (np.isfinite(ridge) and ridge >= 0):
-            raise ArgumentError(f"Detector: `ridge` must be a finite number >= 0, got {ridge}")
+        check_method("Detector", method, ridge)
         if center not in (None, "double", "row", "none"):
             raise ArgumentError(
                 f"Detector: `center` must be None, 'double', 'row' or 'none', got {center!r}"

@@ -18,7 +18,7 @@ import math
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -59,10 +59,10 @@ CREATE TABLE scans (
 );
 CREATE TABLE scan_models (
     scan     INTEGER NOT NULL REFERENCES scans (id) ON DELETE CASCADE,
-    role     TEXT NOT NULL,
     position INTEGER NOT NULL,
+    role     TEXT NOT NULL,
     name     TEXT NOT NULL,
-    model_group TEXT NOT NULL,
+    "group"  TEXT NOT NULL,
     status   TEXT NOT NULL,
     reason   TEXT NOT NULL,
     model_digest TEXT NOT NULL,
@@ -71,7 +71,7 @@ CREATE TABLE scan_models (
     digits   INTEGER,
     k        INTEGER,
     dropped  INTEGER NOT NULL,
-    PRIMARY KEY (scan, role, position)
+    PRIMARY KEY (scan, position)
 );
 CREATE TABLE scan_pairs (
     scan     INTEGER NOT NULL REFERENCES scans (id) ON DELETE CASCADE,
@@ -81,6 +81,7 @@ CREATE TABLE scan_pairs (
     verdict  TEXT NOT NULL,
     score REAL, z REAL, p REAL, q REAL, distance REAL,
     mode     TEXT NOT NULL,
+    at_floor INTEGER NOT NULL,
     PRIMARY KEY (scan, position)
 );
 CREATE TABLE scan_nulls (
@@ -96,6 +97,9 @@ CREATE TABLE scan_nulls (
 
 #: The verdicts, the most pressing first: a model that can't be judged stands above the innocent.
 VERDICTS = ("stolen", "suspicious", "not comparable", "no evidence")
+
+#: Said of a comparison at the smallest p-value that the bank can give, where that is not enough.
+AT_THE_FLOOR = "at the floor of the null bank, which is too small to say more"
 
 _DTYPES = {"float32", "float64", "int64"}
 
@@ -129,6 +133,12 @@ class ModelRecord:
     k: int | None = None
     dropped: int = 0
 
+    def key(self, probe_digest: str) -> FingerprintKey:
+        """The key of its outputs on a probe set."""
+        return FingerprintKey(
+            self.model_digest, probe_digest, self.preprocessing_digest, self.outputs_kind
+        )
+
 
 @dataclass(frozen=True)
 class PairRecord:
@@ -141,6 +151,7 @@ class PairRecord:
         p: Conformal p-value. q: its Benjamini–Hochberg adjustment over the scan.
         distance: The papers' distance, small = stolen.
         mode: The access mode in which both were compared, e.g. "probs to 2 decimals".
+        at_floor: Suspicious with the smallest p-value that the bank can give: `AT_THE_FLOOR`.
     """
 
     suspect: str
@@ -152,6 +163,7 @@ class PairRecord:
     q: float = math.nan
     distance: float = math.nan
     mode: str = ""
+    at_floor: bool = False
 
 
 @dataclass(frozen=True)
@@ -314,7 +326,7 @@ class Store:
         outputs = fingerprint.outputs
         if str(outputs.dtype) not in _DTYPES:
             raise ArgumentError(
-                f"Store.add_fingerprint: outputs must be one of {sorted(_DTYPES)}, "
+                f"Store.add_fingerprint: `fingerprint.outputs` must be one of {sorted(_DTYPES)}, "
                 f"got {outputs.dtype}"
             )
         little = outputs.astype(outputs.dtype.newbyteorder("<"), copy=False)
@@ -367,28 +379,14 @@ class Store:
             self._insert(
                 "scan_models",
                 [
-                    (
-                        number,
-                        m.role,
-                        i,
-                        m.name,
-                        m.group,
-                        m.status,
-                        m.reason,
-                        m.model_digest,
-                        m.preprocessing_digest,
-                        m.outputs_kind,
-                        m.digits,
-                        m.k,
-                        m.dropped,
-                    )
-                    for i, m in enumerate(scan.models)
+                    (number, i, *(getattr(model, f.name) for f in fields(model)))
+                    for i, model in enumerate(scan.models)
                 ],
             )
             self._insert(
                 "scan_pairs",
                 [
-                    (number, i, *(getattr(pair, column) for column in _PAIR_COLUMNS))
+                    (number, i, *(getattr(pair, f.name) for f in fields(pair)))
                     for i, pair in enumerate(scan.pairs)
                 ],
             )
@@ -418,14 +416,13 @@ class Store:
         if number is None and known:
             number = known[-1]
         if number not in known:
-            asked = "a finished scan" if number is None else f"scan {number}"
-            raise StoreError(f"Store.scan: {self.path} holds no {asked.removeprefix('a ')}")
+            asked = "finished scan" if number is None else f"scan {number}"
+            raise StoreError(f"Store.scan: {self.path} holds no {asked}")
         created, probe_digest, facts = self._all(
             "SELECT created, probe_digest, facts FROM scans WHERE id = ?", (number,)
         )[0]
         models = self._all(
-            "SELECT role, name, model_group, status, reason, model_digest, preprocessing_digest, "
-            "outputs_kind, digits, k, dropped FROM scan_models WHERE scan = ? ORDER BY position",
+            f"SELECT {', '.join(_MODEL_COLUMNS)} FROM scan_models WHERE scan = ? ORDER BY position",
             (number,),
         )
         pairs = self._all(
@@ -468,7 +465,8 @@ class Store:
         return rows[0] if rows else None
 
 
-_PAIR_COLUMNS = ("suspect", "source", "verdict", "score", "z", "p", "q", "distance", "mode")
+_MODEL_COLUMNS = tuple(f'"{field.name}"' for field in fields(ModelRecord))
+_PAIR_COLUMNS = tuple(field.name for field in fields(PairRecord))
 _KEY = " AND ".join(f"{column} = ?" for column in FingerprintKey._fields)
 
 
@@ -476,10 +474,10 @@ def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
-def _pair(suspect: str, source: str, verdict: str, *numbers_and_mode: Any) -> PairRecord:
-    *numbers, mode = numbers_and_mode
+def _pair(suspect: str, source: str, verdict: str, *numbers_and_marks: Any) -> PairRecord:
+    *numbers, mode, at_floor = numbers_and_marks
     score, z, p, q, distance = map(_nan, numbers)
-    return PairRecord(suspect, source, verdict, score, z, p, q, distance, mode)
+    return PairRecord(suspect, source, verdict, score, z, p, q, distance, mode, bool(at_floor))
 
 
 def _nan(value: float | None) -> float:

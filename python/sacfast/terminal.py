@@ -3,16 +3,18 @@ obeyed."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from sacfast.doctor import Finding
-from sacfast.scanning.compare import Comparison
-from sacfast.scanning.results import Scan
-from sacfast.store import VERDICTS
+from sacfast.text import visible
+
+if TYPE_CHECKING:
+    from sacfast.doctor import Finding
+    from sacfast.scanning.compare import Comparison
+    from sacfast.scanning.results import Scan
 
 STYLES = {
     "stolen": "bold red",
@@ -27,8 +29,7 @@ STYLES = {
 
 def text(value: object, style: str = "") -> Text:
     """Any value as text in which nothing is markup or an escape sequence."""
-    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
-    return Text(shown, style=style)
+    return Text(visible(str(value)), style=style)
 
 
 def number(value: float | None, digits: int = 3) -> Text:
@@ -68,6 +69,8 @@ def scan_table(scan: Scan, limit: int) -> RenderableType:
     parts: list[RenderableType] = [table]
     if len(rows) > limit:
         parts.append(Text(f"… and {len(rows) - limit} more rows", style="dim"))
+    from sacfast.store import VERDICTS
+
     counts = scan.counts
     line = Text(f"\n{sum(counts.values())} suspects: ")
     for verdict in VERDICTS:
@@ -83,7 +86,7 @@ def comparison_table(found: Comparison) -> RenderableType:
     table.add_row("models", text(f"{found.a}  and  {found.b}"))
     table.add_row("compared as", text(found.mode))
     if found.reason is not None:
-        table.add_row("not comparable", text(f"one {found.reason}", STYLES["not comparable"]))
+        table.add_row("not comparable", text(found.reason, STYLES["not comparable"]))
     else:
         table.add_row("Pearson", f"{found.pearson:.4f}   (1 = the same structure)")
         table.add_row("distance", f"{found.distance:.4f}   (the papers'; 0 = the same structure)")

@@ -43,7 +43,7 @@ def test_odd_names_survive(tmp_path: Path) -> None:
     odd = os.fsencode(tmp_path) + b"/caf\xe9\n.png"
     Path(os.fsdecode(odd)).write_bytes(b"")
     (name,) = names(list_images(tmp_path, None))
-    assert name == "caf\\xe9\n.png"
+    assert name == "caf\\xe9\\n.png"
     name.encode()  # can be printed and written to JSON
 
 

@@ -277,7 +277,7 @@ def test_the_same_bits_with_one_worker_alone(
         ("killed", "crashed: signal 9 (SIGKILL), perhaps because the machine ran out of memory"),
         ("exits", "ended its worker process with exit status 7"),
         ("vanishes", "ended its worker process with exit status 0"),
-        ("raises", "RuntimeError: [31mno such layer second line"),
+        ("raises", "RuntimeError: \\x1b[31mno such layer second line"),
         ("memory", "needs more memory than the limit of 1.0 GiB"),
         ("memory-slowly", "needs more memory than the limit of 1.0 GiB"),
         ("wide", "its worker sent outputs of a wrong shape or type for 12 probes"),

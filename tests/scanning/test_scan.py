@@ -11,9 +11,9 @@ import pytest
 
 from sacfast import Detector, Store, benjamini_hochberg, canonical_outputs, scan
 from sacfast.errors import ArgumentError, ModelError, NullBankError, ProbeError
-from sacfast.scanning.judge import AT_THE_FLOOR
 from sacfast.scanning.plan import plan_scan
 from sacfast.scanning.results import COLUMNS
+from sacfast.store import AT_THE_FLOOR
 
 
 def softmax(logits):
@@ -182,8 +182,12 @@ def test_byte_identical_files_are_recognised(registry):
     registry.answers("bank/twice", null)
     found = run(registry, fdr=0.2)
     rows = {row["suspect"]: row for row in found.rows()}
-    assert rows["known"]["reason"] == "byte-identical to null model null-000"
-    assert rows["known"]["verdict"] == "not comparable"
+    assert "known" not in rows
+    known = next(model for model in found.record.models if model.name == "known")
+    assert (known.status, known.reason) == (
+        "null model",
+        "byte-identical to null model null-000",
+    )
     assert rows["the-very-same"]["reason"] == "byte-identical to source source"
     assert rows["the-very-same"]["verdict"] == "stolen"
     warning = "null model twice left out: byte-identical to null-000"
@@ -236,17 +240,37 @@ def test_results_are_written_by_suffix(registry, tmp_path, suffix):
         ({"fdr": 0.0}, ArgumentError, "`fdr` must lie in \\(0, 1\\)"),
         ({"sources": []}, ArgumentError, "`sources` must name at least one model"),
         ({"sources": "absent"}, ArgumentError, "`sources` must be paths of models, or names"),
-        ({"registry": "absent"}, ArgumentError, "absent"),
-        ({"null_bank": "absent"}, ArgumentError, "absent"),
+        ({"registry": "absent"}, ArgumentError, "scan: `registry` must be a directory"),
+        ({"null_bank": "absent"}, ArgumentError, "scan: `null_bank` must be a directory"),
         ({"out": "results.txt"}, ArgumentError, "`out` must end in .jsonl, .csv, .parquet"),
-        ({"out": "absent/r.csv"}, ArgumentError, "`out` must lie in an existing folder"),
+        ({"out": "absent/r.csv"}, ArgumentError, "`out` must be a file in an existing folder"),
         ({"probes": "absent"}, ProbeError, "absent"),
-        ({"method": "best"}, ArgumentError, "`method` must be"),
+        ({"method": "best"}, ArgumentError, "scan: `method` must be"),
+        ({"ridge": -1.0}, ArgumentError, "scan: `ridge` must be"),
     ],
 )
-def test_bad_arguments_are_named_before_any_work(registry, change, error, message):
+def test_bad_arguments_are_named_before_any_work(registry, tmp_path, change, error, message):
     with pytest.raises(error, match=message):
-        run(registry, **change)
+        run(registry, store=tmp_path / "s.db", **change)
+    if (tmp_path / "s.db").exists():
+        with Store(tmp_path / "s.db") as store:
+            assert store._all("SELECT count(*) FROM fingerprints") == [(0,)]
+
+
+def test_out_must_not_be_a_folder(registry, tmp_path):
+    (tmp_path / "r.csv").mkdir()
+    with pytest.raises(ArgumentError, match="`out` must be a file"):
+        run(registry, out=tmp_path / "r.csv")
+
+
+def test_a_byte_identical_copy_at_the_floor_is_not_exit_code_0(world):
+    world.bank(5)
+    world.answers("registry/copy", world.source)
+    found = run(world)
+    [row] = found.rows()
+    assert row["verdict"] == "suspicious"
+    assert row["reason"] == f"byte-identical to source source; {AT_THE_FLOOR}"
+    assert found.exit_code == 4
 
 
 def test_a_source_that_does_not_run_ends_the_scan(registry):

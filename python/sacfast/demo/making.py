@@ -22,6 +22,7 @@ from typing import Any
 
 from sacfast.demo.plan import SOURCE, Recipe
 from sacfast.errors import ArgumentError
+from sacfast.files import write_whole
 
 __all__ = ["Diary", "make_models"]
 
@@ -77,10 +78,8 @@ class Diary:
         self._write()
 
     def _write(self) -> None:
-        unfinished = self._path.with_suffix(".part")
         content: dict[str, Any] = {**self._key, "accuracy": dict(sorted(self.accuracy.items()))}
-        unfinished.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        unfinished.replace(self._path)
+        write_whole(self._path, (json.dumps(content, indent=1) + "\n").encode())
 
 
 def make_models(out: Path, seed: int, recipes: list[Recipe], diary: Diary) -> Iterator[str]:

@@ -26,9 +26,7 @@ from numpy.typing import NDArray
 from sacfast.errors import ArgumentError, DtypeError, ShapeError
 from sacfast.kernels import _check
 from sacfast.kernels._tensors import DECISIONS, FLOATS, INTEGERS, as_numpy, is_torch, like
-
-LADDER = ("logits", "logprobs", "probs", "topk", "labels")
-KINDS = (*LADDER, "scores", "decisions", "embeddings")
+from sacfast.kinds import KINDS, LADDER, SETTINGS
 
 _Rows = NDArray[np.float64]
 
@@ -92,6 +90,15 @@ def canonical_outputs(
         return _log(_answered(rows, name, kind, digits, k), digits)
 
     return _for_each(name, outputs, kind, form)
+
+
+def center_of(kind: str) -> str | None:
+    """The centring that a kind asks for after `canonical_outputs`; None: whatever is the default.
+
+    Embeddings are centred already, and what "row" and "double" take out besides is no property of
+    the model: a rotation changes it.
+    """
+    return "none" if kind == "embeddings" else None
 
 
 def access_mode(
@@ -282,15 +289,12 @@ def _check_settings(
     function: str, argument: str, kind: str, digits: int | None, k: int | None
 ) -> None:
     """Raise unless digits and k are what `kind`, given as `argument`, takes."""
-    for name, value, kinds, least in (
-        ("digits", digits, ("probs", "topk"), 0),
-        ("k", k, ("topk",), 1),
-    ):
+    for name, value, least in (("digits", digits, 0), ("k", k, 1)):
         if value is None:
             continue
-        if kind not in kinds:
+        if kind not in SETTINGS[name]:
             raise ArgumentError(
-                f"{function}: `{name}` must go with {argument} {_check.listed(kinds)}, "
+                f"{function}: `{name}` must go with {argument} {_check.listed(SETTINGS[name])}, "
                 f'got {argument}="{kind}"'
             )
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)):

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from sacfast.errors import ModelError, RefusedModelError
+from sacfast.text import one_line
 
 MAX_JSON_BYTES = 1 << 20
 MAX_JSON_DEPTH = 16
@@ -46,7 +47,7 @@ class SafeFile:
         try:
             real = path.resolve(strict=True)
         except (OSError, RuntimeError) as error:
-            raise ModelError(f"{name} can't be opened: {_why(error)}") from error
+            raise ModelError(f"{name} can't be opened: {why(error)}") from error
         if not real.is_relative_to(root):
             raise RefusedModelError(f"{name} is a link that leads out of the registry")
         file = cls(name, real, (0, 0, 0, 0))
@@ -78,7 +79,7 @@ class SafeFile:
         try:
             descriptor = os.open(self.path, flags)
         except OSError as error:
-            raise ModelError(f"{self.name} can't be opened: {_why(error)}") from error
+            raise ModelError(f"{self.name} can't be opened: {why(error)}") from error
         try:
             mode = os.fstat(descriptor).st_mode
             if not stat.S_ISREG(mode):
@@ -125,8 +126,7 @@ def strict_json(data: bytes, name: str) -> dict[str, Any]:
 
 def short(error: BaseException, limit: int = 200) -> str:
     """An error's text on one line, cut to size; its type where it has no text."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return one_line(str(error), limit) or type(error).__name__
 
 
 def _identity(handle: BinaryIO) -> tuple[int, int, int, int]:
@@ -134,7 +134,7 @@ def _identity(handle: BinaryIO) -> tuple[int, int, int, int]:
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
-def _why(error: BaseException) -> str:
+def why(error: BaseException) -> str:
     if isinstance(error, RuntimeError):
         return "its links lead in a circle"
     return getattr(error, "strerror", None) or short(error)

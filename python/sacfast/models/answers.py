@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sacfast.errors import ModelError
+from sacfast.kinds import KINDS
 
-KINDS = ("logits", "logprobs", "probs", "topk", "labels", "scores", "decisions", "embeddings")
 MAX_CLASSES = 100_000
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from sacfast.errors import ModelError, RefusedModelError
 from sacfast.models import formats
-from sacfast.models._files import read_config, short
+from sacfast.models._files import read_config, why
 from sacfast.models.outputs_file import OutputsFile
 from sacfast.models.timm_checkpoint import TimmCheckpoint
 
@@ -83,7 +83,7 @@ def open_model(path: Path | str, *, root: Path | str | None = None) -> Model:
     except (OSError, RuntimeError) as error:
         if isinstance(error, ModelError):
             raise
-        raise ModelError(f"it can't be opened: {_why(error)}") from error
+        raise ModelError(f"it can't be opened: {why(error)}") from error
     if names is None:
         return _open_file(path, boundary)
     return _open_folder(real, names, boundary)
@@ -149,9 +149,3 @@ def _boundary(real: Path) -> Path:
             return real.parent.parent
         return real
     return real.parent
-
-
-def _why(error: BaseException) -> str:
-    if isinstance(error, RuntimeError):
-        return "its links lead in a circle"
-    return getattr(error, "strerror", None) or short(error)

@@ -25,9 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sacfast.errors import ModelError, RefusedModelError
+from sacfast.kinds import KINDS, SETTINGS
 from sacfast.models._files import SafeFile, short
 from sacfast.models._safetensors import read_header
-from sacfast.models.answers import KINDS, checked_answers, guess_kind
+from sacfast.models.answers import checked_answers, guess_kind
 from sacfast.models.formats import refusal
 
 if TYPE_CHECKING:
@@ -71,11 +72,8 @@ class OutputsFile:
         self.outputs_kind = _kind(settings, self._answers)
         self.digits = _whole(settings, "digits", 0, 17)
         self.k = _whole(settings, "k", 1, max(self._answers.shape, default=1))
-        for name, value, kinds in (
-            ("digits", self.digits, ("probs", "topk")),
-            ("k", self.k, ("topk",)),
-        ):
-            if value is not None and self.outputs_kind not in kinds:
+        for name, kinds in SETTINGS.items():
+            if getattr(self, name) is not None and self.outputs_kind not in kinds:
                 raise ModelError(
                     f"`{name}` goes with {' and '.join(kinds)}, not {self.outputs_kind}"
                 )

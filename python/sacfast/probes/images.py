@@ -20,6 +20,7 @@ import numpy as np
 
 from sacfast.errors import ArgumentError, DtypeError, ProbeError, ShapeError
 from sacfast.probes.jpeg import decode
+from sacfast.text import visible
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -181,4 +182,4 @@ def _file_bytes(path: Path) -> bytes:
 
 def _printable(path: str | os.PathLike[str]) -> str:
     """A path as text that any terminal and any JSON can hold."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    return visible(os.fsencode(path).decode("utf-8", "backslashreplace"))

@@ -26,7 +26,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +37,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as safetensors_bytes
 
 from sacfast.errors import DtypeError, ProbeError, ShapeError
+from sacfast.files import write_whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -153,16 +153,8 @@ class ProbeSet:
         entry = {"checksum": _sha256(_canonical(header)), "header": header}
         data = safetensors_bytes({"pixels": self.pixels}, metadata={"sacfast": _canonical(entry)})
         target = Path(path)
-        part = target.with_name(f".{secrets.token_hex(8)}.part")
         try:
-            try:
-                with part.open("xb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                part.replace(target)
-            finally:
-                part.unlink(missing_ok=True)
+            write_whole(target, data)
         except OSError as error:
             raise ProbeError(f"ProbeSet.save: can't write {target}: {error.strerror}") from error
 

@@ -72,7 +72,7 @@ def list_models(root: Path | str) -> list[Entry]:
         raise ArgumentError(
             f"list_models: `root` must be readable, got {str(root)!r}: {error.strerror}"
         ) from error
-    if {formats.CONFIG, formats.WEIGHTS} <= names:
+    if {formats.CONFIG, formats.WEIGHTS} <= names or names & set(formats.OUTPUTS):
         name = printable(top.resolve().name)
         return [Entry(name, top, name, top)]
     paths = _walk(top, 0)

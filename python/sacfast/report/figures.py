@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sacfast.report.summary import Row, number, visible
+from sacfast.report.summary import Row, number
 from sacfast.store import ScanRecord
+from sacfast.text import visible
 
 
 def facets(scan: ScanRecord, rows: Sequence[Row]) -> list[dict[str, Any]]:

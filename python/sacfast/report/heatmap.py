@@ -20,10 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sacfast.detector import usable_probes
-from sacfast.fingerprint import Fingerprint, FingerprintKey
-from sacfast.kernels import canonical_outputs, correlation
-from sacfast.report.summary import OUTCOMES, number, visible
+from sacfast.fingerprint import Fingerprint
+from sacfast.kernels import correlation
+from sacfast.kernels.canonical import canonical_outputs, center_of
+from sacfast.report.summary import OUTCOMES, number
 from sacfast.store import ModelRecord, PairRecord, ScanRecord, Store
+from sacfast.text import visible
 
 MAX_PROBES = 200
 MAX_SOURCES = 12
@@ -104,15 +106,12 @@ def _independent(
 
 
 def _outputs(scan: ScanRecord, store: Store, model: ModelRecord) -> Fingerprint | None:
-    key = FingerprintKey(
-        model.model_digest, scan.probe_digest, model.preprocessing_digest, model.outputs_kind
-    )
+    key = model.key(scan.probe_digest)
     return store.fingerprint(key) if store.has_fingerprint(key) else None
 
 
 def _correlation(outputs: NDArray[Any], fingerprint: Fingerprint) -> NDArray[np.float32]:
-    """Embeddings come centred per dimension: double centring would not survive a rotation."""
-    center = "none" if fingerprint.key.outputs_kind == "embeddings" else "double"
+    center = center_of(fingerprint.key.outputs_kind) or "double"
     packed: NDArray[np.float32] = correlation(outputs, center=center)
     return packed
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import secrets
 from collections.abc import Mapping
 from contextlib import nullcontext
 from datetime import datetime
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sacfast.errors import ArgumentError
+from sacfast.files import write_whole
 from sacfast.report.figures import facets
 from sacfast.report.heatmap import MAX_PROBES, MAX_SOURCES, heat_maps
 from sacfast.report.summary import (
@@ -27,10 +27,10 @@ from sacfast.report.summary import (
     model_rows,
     sentence,
     verdict_rows,
-    visible,
     warnings,
 )
 from sacfast.store import ScanRecord, Store
+from sacfast.text import visible
 
 
 def write_report(store: Store | Path | str, out: Path | str, *, scan: int | None = None) -> Path:
@@ -135,13 +135,7 @@ def _day(created: str) -> str:
 
 
 def _write(target: Path, data: bytes) -> None:
-    """Writes beside the target, then renames: a reader sees the old page or the new one."""
-    part = target.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        try:
-            part.write_bytes(data)
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
+        write_whole(target, data)
     except OSError as error:
         raise ArgumentError(f"write_report: `out` can't be written: {error}") from error

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, NamedTuple
 
-from sacfast.store import VERDICTS, ModelRecord, PairRecord, ScanRecord
+from sacfast.store import AT_THE_FLOOR, VERDICTS, ModelRecord, PairRecord, ScanRecord
+from sacfast.text import visible
 
 #: The verdicts, and what stands for an entry of the registry that was never compared.
 OUTCOMES = (*VERDICTS, "left out")
@@ -22,13 +23,6 @@ _LISTED = 4
 
 #: Facts of a scan that the page shows in places of their own.
 _SHOWN_ELSEWHERE = ("reach", "warnings")
-
-
-def visible(text: str) -> str:
-    """The text with control characters, line breaks and direction marks written out."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def suspect_verdicts(scan: ScanRecord) -> dict[str, str]:
@@ -87,7 +81,7 @@ class Row(NamedTuple):
             pair.verdict,
             *(number(x) for x in (pair.score, pair.z, pair.p, pair.q, pair.distance)),
             visible(pair.mode or (model.outputs_kind if model else "")) or None,
-            _status(model) if model else None,
+            _status(model, AT_THE_FLOOR * pair.at_floor) if model else None,
         ]
 
 
@@ -104,12 +98,12 @@ def verdict_rows(scan: ScanRecord) -> list[Row]:
     return sorted(rows, key=lambda row: OUTCOMES.index(row.pair.verdict))
 
 
-def _status(model: ModelRecord) -> str:
-    """Status and reason in one text, dropped probes included."""
+def _status(model: ModelRecord, note: str = "") -> str:
+    """Status and reason in one text, dropped probes and a note on the comparison included."""
     dropped = (
         f"{model.dropped:,} probe{'s' * (model.dropped != 1)} dropped" if model.dropped else ""
     )
-    told = "; ".join(filter(None, [visible(model.reason), dropped]))
+    told = "; ".join(filter(None, [visible(model.reason), dropped, note]))
     return f"{visible(model.status)}: {told}" if told else visible(model.status)
 
 

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from sacfast.detector import Detector
+from sacfast.detector import Detector, Method, not_comparable, usable_probes
 from sacfast.errors import ArgumentError, ModelError
+from sacfast.fingerprint import Fingerprint
+from sacfast.kernels.canonical import center_of
 from sacfast.probes import ProbeSet
 from sacfast.registry import Entry
 from sacfast.scanning.engine import MEMORY, TIMEOUT
-from sacfast.scanning.fingerprinting import fingerprint_models, key_of
+from sacfast.scanning.fingerprinting import fingerprint_models
 from sacfast.scanning.judge import common_mode, mode_of, outputs_in_mode
 from sacfast.scanning.plan import PathArgument
 from sacfast.store import Store
+
+_METHODS: tuple[Method, Method] = ("pearson", "paper")
 
 
 @dataclass(frozen=True)
@@ -73,32 +79,40 @@ def compare(
             raise ArgumentError(f"compare: `a` and `b` must be paths of models, got {path}")
         entries.append(Entry(name=path.name, path=path, group=path.name))
     opened = probes if isinstance(probes, ProbeSet) else ProbeSet.open(probes)
-    kept = store if store is not None else Store(":memory:")
-    records = fingerprint_models(
-        [("source", entries[0]), ("suspect", entries[1])],
-        opened,
-        kept,
-        timeout=timeout,
-        memory=memory,
-        progress=progress,
-    )
-    for record in records:
-        if record.status != "ok":
-            raise ModelError(f"compare: {record.name} gave no outputs: {record.reason}")
-    fingerprints = [kept.fingerprint(key_of(record, opened)) for record in records]
-    if store is None:
-        kept.close()
-    modes = [mode_of(fingerprint) for fingerprint in fingerprints]
-    mode = common_mode(modes[0], modes[1:])
+    with nullcontext(store) if store is not None else Store(":memory:") as kept:
+        records = fingerprint_models(
+            [("source", entries[0]), ("suspect", entries[1])],
+            opened,
+            kept,
+            timeout=timeout,
+            memory=memory,
+            progress=progress,
+        )
+        for record in records:
+            if record.status != "ok":
+                raise ModelError(f"compare: {record.name} gave no outputs: {record.reason}")
+        first, second = (kept.fingerprint(record.key(opened.digest)) for record in records)
+    return _compared(str(a), str(b), first, second)
+
+
+def _compared(a: str, b: str, first: Fingerprint, second: Fingerprint) -> Comparison:
+    mode = common_mode(mode_of(second), [mode_of(first)])
     if mode is None:
-        reason = f"{modes[0]} can't be compared with {modes[1]}"
-        return Comparison(str(a), str(b), str(modes[1]), math.nan, math.nan, 0, reason)
-    first, second = (outputs_in_mode(fingerprint, mode) for fingerprint in fingerprints)
-    pearson = Detector([first], [], method="pearson").scores([second])
-    paper = Detector([first], [], method="paper").scores([second])
+        reason = f"{mode_of(first)} can't be compared with {mode_of(second)}"
+        return Comparison(a, b, str(mode_of(second)), math.nan, math.nan, 0, reason)
+    outputs = [outputs_in_mode(fingerprint, mode) for fingerprint in (first, second)]
+    for name, given in zip((a, b), outputs, strict=True):
+        unfit = not_comparable(given, usable_probes(given))
+        if unfit is not None:
+            return Comparison(a, b, str(mode), math.nan, math.nan, 0, f"{name} {unfit}")
+    center: Any = center_of(mode.kind)
+    pearson, paper = (
+        Detector(outputs[:1], [], method=method, center=center).scores(outputs[1:])
+        for method in _METHODS
+    )
     return Comparison(
-        str(a),
-        str(b),
+        a,
+        b,
         str(mode),
         float(pearson.score[0, 0]),
         float(paper.score[0, 0]),

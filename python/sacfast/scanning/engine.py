@@ -31,11 +31,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sacfast.errors import ArgumentError, BackendError
-from sacfast.models.answers import KINDS, MAX_CLASSES
+from sacfast.kinds import KINDS
+from sacfast.models.answers import MAX_CLASSES
 from sacfast.probes.probe_set import ProbeSet
 from sacfast.registry import Entry
 from sacfast.scanning.frames import Decoder, FrameError, Header
-from sacfast.scanning.process import WorkerProcess, clean, death
+from sacfast.scanning.process import MAX_TEXT, WorkerProcess, death
+from sacfast.text import one_line
 
 TIMEOUT = 300.0
 MEMORY = 8 << 30
@@ -227,7 +229,7 @@ class _Pool:
             worker.stage = "idle"
         elif stage in ("opening", "importing", "running") and "failed" in header:
             status = "refused" if header.get("status") == "refused" else "failed"
-            yield self._finish(worker, status, clean(str(header["failed"])))
+            yield self._finish(worker, status, one_line(str(header["failed"]), MAX_TEXT))
         elif stage == "opening" and "opened" in header:
             worker.opened = opened = _opened(header["opened"])
             worker.left = worker.deadline - now

@@ -77,13 +77,6 @@ def fingerprint_models(
     return [_record(role, entry, results[i]) for i, (role, entry) in enumerate(models)]
 
 
-def key_of(record: ModelRecord, probes: ProbeSet) -> FingerprintKey:
-    """The key under which a record's fingerprint is in the store."""
-    return FingerprintKey(
-        record.model_digest, probes.digest, record.preprocessing_digest, record.outputs_kind
-    )
-
-
 def _record(role: str, entry: Entry, result: Result) -> ModelRecord:
     return ModelRecord(
         role=role,

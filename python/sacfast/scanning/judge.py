@@ -18,17 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sacfast.detector import Detector, Method, not_comparable, usable_probes
-from sacfast.errors import NullBankError
+from sacfast.errors import ArgumentError, NullBankError
 from sacfast.fingerprint import Fingerprint
-from sacfast.kernels.canonical import LADDER, access_mode, canonical_outputs
+from sacfast.kernels.canonical import access_mode, canonical_outputs, center_of
+from sacfast.kinds import LADDER
 from sacfast.statistics import benjamini_hochberg, conformal_p
 from sacfast.store import ModelRecord, NullRecord, PairRecord
 
 #: p-values up to here that are no discoveries are still suspicious (METHOD.md section 6).
 SUSPICIOUS_P = 0.05
-
-#: Said of a suspect at the smallest p-value that the bank can give, where that is not enough.
-AT_THE_FLOOR = "at the floor of the null bank, which is too small to say more"
 
 #: Suspects whose outputs are in memory at once.
 _BATCH = 256
@@ -159,11 +157,15 @@ def _coarseness(mode: Mode) -> tuple[float, ...]:
     return LADDER.index(mode.kind), rounded, -math.inf if mode.k is None else -mode.k
 
 
-def outputs_in_mode(fingerprint: Fingerprint, mode: Mode) -> NDArray[Any] | None:
-    """A model's outputs in an access mode, ready to be correlated; None where they are coarser."""
+def outputs_in_mode(fingerprint: Fingerprint, mode: Mode) -> NDArray[Any]:
+    """A model's outputs in an access mode, ready to be correlated.
+
+    Raises:
+        ArgumentError: If the model answers in a coarser form, or one that can't be compared.
+    """
     own = mode_of(fingerprint)
     if common_mode(mode, [own]) != mode:
-        return None
+        raise ArgumentError(f"outputs_in_mode: `fingerprint` must be finer than {mode}, got {own}")
     outputs = access_mode(fingerprint.outputs, own.kind, mode.kind, digits=mode.digits, k=mode.k)
     return np.asarray(canonical_outputs(outputs, mode.kind, digits=mode.digits, k=mode.k))
 
@@ -189,7 +191,7 @@ def _score(mode: Mode, names: list[str], setting: _Setting, result: Judgement) -
             f"scan: `null_bank` must hold at least 2 models that can be compared as {mode}, "
             f"got {len(bank)}"
         )
-    center: Any = "none" if mode.kind == "embeddings" else None
+    center: Any = center_of(mode.kind)
     detector = Detector(
         sources, bank, groups=groups, method=setting.method, ridge=setting.ridge, center=center
     )
@@ -220,9 +222,10 @@ def _score(mode: Mode, names: list[str], setting: _Setting, result: Judgement) -
 
 def _fit(fingerprint: Fingerprint, mode: Mode) -> tuple[NDArray[Any], str | None]:
     """A model's outputs in a mode, and why they can't serve, or None where they can."""
+    own = mode_of(fingerprint)
+    if common_mode(mode, [own]) != mode:
+        return fingerprint.outputs, f"answers {own}"
     outputs = outputs_in_mode(fingerprint, mode)
-    if outputs is None:
-        return fingerprint.outputs, "answers in a coarser form"
     return outputs, not_comparable(outputs, usable_probes(outputs))
 
 
@@ -249,8 +252,7 @@ def _conclude(
         start += len(part.names)
         for (i, name), (v, source) in product(enumerate(part.names), enumerate(sources)):
             verdict = _verdict(part.p[i, v], q[i, v], part.p_floor, fdr)
-            if verdict == "suspicious" and _at_floor(part.p[i, v], part.p_floor):
-                result.reasons[name] = AT_THE_FLOOR
+            at_floor = verdict == "suspicious" and _at_floor(part.p[i, v], part.p_floor)
             numbers = {
                 "score": float(part.score[i, v]),
                 "z": float(part.z[i, v]),
@@ -258,7 +260,9 @@ def _conclude(
                 "q": float(q[i, v]),
                 "distance": float(part.distance[i, v]),
             }
-            result.pairs.append(PairRecord(name, source, verdict, mode=mode, **numbers))
+            result.pairs.append(
+                PairRecord(name, source, verdict, **numbers, mode=mode, at_floor=at_floor)
+            )
         for v, source in enumerate(sources):
             null = part.null[:, v]
             threshold = sign * _threshold(sign * null, part.groups, p_called)

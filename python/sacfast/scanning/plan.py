@@ -7,12 +7,13 @@ row that says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from os.path import realpath
 from pathlib import Path
 
+from sacfast.detector import Method, check_method
 from sacfast.errors import ArgumentError, NullBankError
 from sacfast.registry import Entry, list_models
 from sacfast.statistics import Reach, reach
@@ -31,6 +32,7 @@ class Plan:
         left_out: Entries of the registry that are no suspects, with the reason.
         grouped: Whether null models of one folder count as one draw.
         fdr: The false discovery rate asked for.
+        method, ridge: As in `Detector`.
     """
 
     registry: str
@@ -40,11 +42,12 @@ class Plan:
     left_out: tuple[ModelRecord, ...]
     grouped: bool
     fdr: float
+    method: Method
+    ridge: float
 
-    def null_groups(self, members: Iterable[Entry] | None = None) -> list[str]:
+    def null_groups(self) -> list[str]:
         """The group of each member of the null bank; its own name where groups are off."""
-        bank = self.null_bank if members is None else members
-        return [entry.group if self.grouped else entry.name for entry in bank]
+        return [entry.group if self.grouped else entry.name for entry in self.null_bank]
 
     @property
     def reach(self) -> Reach:
@@ -60,6 +63,8 @@ def plan_scan(
     null_bank: PathArgument | Sequence[PathArgument],
     groups: bool = True,
     fdr: float = 0.05,
+    method: Method = "partial",
+    ridge: float = 0.02,
 ) -> Plan:
     """Lists what a scan will compare.
 
@@ -70,6 +75,7 @@ def plan_scan(
         groups: Count null models of one parent folder (ORG/MODEL) as one draw. Turn it off only
             where the bank comes out of one process, many seeds.
         fdr: False discovery rate, in (0, 1).
+        method, ridge: As in `Detector`.
 
     Returns:
         A `Plan`.
@@ -80,13 +86,16 @@ def plan_scan(
     """
     if not 0 < fdr < 1:
         raise ArgumentError(f"scan: `fdr` must lie in (0, 1), got {fdr}")
+    check_method("scan", method, ridge)
     root = Path(registry)
-    entries = list_models(root)
+    entries = _listed("registry", root)
     source_entries = [_source(root, Path(path)) for path in _several(sources)]
     if not source_entries:
         raise ArgumentError("scan: `sources` must name at least one model, got none")
     source_entries = _unique(source_entries)
-    bank = _unique([entry for path in _several(null_bank) for entry in list_models(Path(path))])
+    bank = _unique(
+        [entry for path in _several(null_bank) for entry in _listed("null_bank", Path(path))]
+    )
     if len(bank) < 2:
         raise NullBankError(
             f"scan: `null_bank` must hold at least 2 independent models, got {len(bank)}",
@@ -117,7 +126,16 @@ def plan_scan(
         left_out=tuple(left_out),
         grouped=groups,
         fdr=fdr,
+        method=method,
+        ridge=ridge,
     )
+
+
+def _listed(argument: str, path: Path) -> list[Entry]:
+    """The models of a directory, which the user named by an argument of the scan."""
+    if not path.is_dir():
+        raise ArgumentError(f"scan: `{argument}` must be a directory of models, got {path}")
+    return list_models(path)
 
 
 def _several(paths: PathArgument | Sequence[PathArgument]) -> list[PathArgument]:

@@ -19,10 +19,11 @@ from typing import IO
 import sacfast
 from sacfast.errors import BackendError
 from sacfast.scanning.frames import Decoder, Header, pack
+from sacfast.text import one_line
 
 WORKER_COMMAND = (sys.executable, "-m", "sacfast.scanning.worker")
 
-_MAX_TEXT = 500
+MAX_TEXT = 500
 _STDERR_TAIL = 2000
 
 # What a worker is told of the parent's surroundings: enough to run, and no secret.
@@ -75,7 +76,7 @@ class WorkerProcess:
         """The end of what the worker wrote to its standard error."""
         size = self.errors.seek(0, os.SEEK_END)
         self.errors.seek(max(0, size - _STDERR_TAIL))
-        return clean(self.errors.read().decode("utf-8", "replace").strip()[-_MAX_TEXT:])
+        return one_line(self.errors.read().decode("utf-8", "replace")[-MAX_TEXT:], MAX_TEXT)
 
 
 def death(status: int) -> str:
@@ -85,12 +86,6 @@ def death(status: int) -> str:
     name = signal.Signals(-status).name if -status in set(signal.Signals) else "unknown"
     hint = ", perhaps because the machine ran out of memory" if -status == signal.SIGKILL else ""
     return f"crashed: signal {-status} ({name}){hint}"
-
-
-def clean(text: str) -> str:
-    """A stranger's text made fit for a terminal and a database."""
-    text = "".join(c if c.isprintable() else " " for c in text[:_MAX_TEXT])
-    return " ".join(text.split())
 
 
 def environment(folder: str) -> dict[str, str]:

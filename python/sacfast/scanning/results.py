@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 import os
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from sacfast.errors import ArgumentError, MissingExtraError
-from sacfast.scanning.judge import AT_THE_FLOOR
-from sacfast.store import VERDICTS, ScanRecord
+from sacfast.files import write_whole
+from sacfast.store import AT_THE_FLOOR, VERDICTS, ScanRecord
 
-EXIT_NOTHING, EXIT_FAILURE, EXIT_USAGE, EXIT_FLAGGED, EXIT_NOT_JUDGED = 0, 1, 2, 3, 4
+EXIT_NOTHING, EXIT_FAILURE, EXIT_FLAGGED, EXIT_NOT_JUDGED = 0, 1, 3, 4
 
 #: The columns of a result, in order.
 COLUMNS = (
@@ -73,7 +73,7 @@ class Scan:
         counts = self.counts
         if counts["stolen"]:
             return EXIT_FLAGGED
-        unjudged = any(row["reason"] == AT_THE_FLOOR for row in _rows(self.record))
+        unjudged = any(pair.at_floor for pair in self.record.pairs)
         return EXIT_NOT_JUDGED if counts["not comparable"] or unjudged else EXIT_NOTHING
 
     def save(self, path: str | os.PathLike[str]) -> Path:
@@ -86,19 +86,15 @@ class Scan:
             The path.
 
         Raises:
-            ArgumentError: If the suffix is none of these.
+            ArgumentError: If the suffix is none of these, or the file can't be written.
+            MissingExtraError: If .parquet needs a package that is not there.
         """
         target = Path(path)
-        check_suffix(target)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        os.close(handle)
+        check_out(target)
         try:
-            _WRITERS[target.suffix](Path(name), self.rows())
-            Path(name).chmod(0o644)
-            Path(name).replace(target)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+            write_whole(target, _WRITERS[target.suffix](self.rows()))
+        except OSError as error:
+            raise ArgumentError(f"Scan.save: `path` can't be written: {error}") from error
         return target
 
     def __len__(self) -> int:
@@ -109,12 +105,12 @@ class Scan:
         return f"<Scan of {self.record.facts.get('registry', '?')}: {counts}>"
 
 
-def check_suffix(path: Path) -> None:
-    """Raises unless results can be written under this name; called before hours of work."""
+def check_out(path: Path) -> None:
+    """Raises unless results can be written there; called before hours of work."""
     if path.suffix not in _WRITERS:
         raise ArgumentError(f"scan: `out` must end in {', '.join(_WRITERS)}, got {path.name!r}")
-    if not path.absolute().parent.is_dir():
-        raise ArgumentError(f"scan: `out` must lie in an existing folder, got {path}")
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise ArgumentError(f"scan: `out` must be a file in an existing folder, got {path}")
     if path.suffix == ".parquet":
         _pyarrow()
 
@@ -124,26 +120,29 @@ def _rows(record: ScanRecord) -> Iterator[dict[str, Any]]:
     for pair in record.pairs:
         model = suspects[pair.suspect]
         facts = {**asdict(model), **asdict(pair), "source": pair.source or None}
-        yield {key: _plain(facts[key]) for key in COLUMNS}
+        facts["reason"] = "; ".join(filter(None, [model.reason, AT_THE_FLOOR * pair.at_floor]))
+        yield {key: plain(facts[key]) for key in COLUMNS}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """None in the place of NaN, which JSON does not have."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _write_jsonl(path: Path, rows: list[dict[str, Any]]) -> None:
+def _jsonl(rows: list[dict[str, Any]]) -> bytes:
     lines = [json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows]
-    path.write_text("".join(lines), encoding="utf-8")
+    return "".join(lines).encode("utf-8")
 
 
-def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
+def _csv(rows: list[dict[str, Any]]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS)
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode("utf-8")
 
 
-def _write_parquet(path: Path, rows: list[dict[str, Any]]) -> None:
+def _parquet(rows: list[dict[str, Any]]) -> bytes:
     arrow = _pyarrow()
     kinds: Mapping[str, Any] = {
         **dict.fromkeys(COLUMNS, arrow.string()),
@@ -153,7 +152,9 @@ def _write_parquet(path: Path, rows: list[dict[str, Any]]) -> None:
     schema = arrow.schema([(name, kinds[name]) for name in COLUMNS])
     from pyarrow import parquet
 
-    parquet.write_table(arrow.Table.from_pylist(rows, schema=schema), path)
+    data = io.BytesIO()
+    parquet.write_table(arrow.Table.from_pylist(rows, schema=schema), data)
+    return data.getvalue()
 
 
 def _pyarrow() -> Any:
@@ -164,4 +165,4 @@ def _pyarrow() -> Any:
     return pyarrow
 
 
-_WRITERS = {".jsonl": _write_jsonl, ".csv": _write_csv, ".parquet": _write_parquet}
+_WRITERS = {".jsonl": _jsonl, ".csv": _csv, ".parquet": _parquet}

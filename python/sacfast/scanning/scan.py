@@ -23,10 +23,10 @@ from sacfast.fingerprint import Fingerprint
 from sacfast.probes import ProbeSet
 from sacfast.registry import Entry
 from sacfast.scanning.engine import MEMORY, TIMEOUT
-from sacfast.scanning.fingerprinting import fingerprint_models, key_of
+from sacfast.scanning.fingerprinting import fingerprint_models
 from sacfast.scanning.judge import Judgement, judge, mode_of
 from sacfast.scanning.plan import PathArgument, Plan, plan_scan
-from sacfast.scanning.results import Scan, check_suffix
+from sacfast.scanning.results import Scan, check_out
 from sacfast.statistics import reach
 from sacfast.store import VERDICTS, ModelRecord, PairRecord, ScanRecord, Store
 
@@ -84,8 +84,16 @@ def scan(
         ['org/suspect-7']
     """
     if out is not None:
-        check_suffix(Path(out))
-    plan = plan_scan(registry, sources=sources, null_bank=null_bank, groups=groups, fdr=fdr)
+        check_out(Path(out))
+    plan = plan_scan(
+        registry,
+        sources=sources,
+        null_bank=null_bank,
+        groups=groups,
+        fdr=fdr,
+        method=method,
+        ridge=ridge,
+    )
     opened = probes if isinstance(probes, ProbeSet) else ProbeSet.open(probes)
     holder = (
         nullcontext(store)
@@ -97,8 +105,6 @@ def scan(
             plan,
             opened,
             kept,
-            method=method,
-            ridge=ridge,
             workers=workers,
             timeout=timeout,
             memory=memory,
@@ -114,8 +120,6 @@ def run_plan(
     probes: ProbeSet,
     store: Store,
     *,
-    method: Method = "partial",
-    ridge: float = 0.02,
     workers: int | None = None,
     timeout: float = TIMEOUT,
     memory: int = MEMORY,
@@ -135,7 +139,7 @@ def run_plan(
     by_name = {record.name: record for record in cast.suspects}
 
     def outputs_of(record: ModelRecord) -> Fingerprint:
-        return store.fingerprint(key_of(record, probes))
+        return store.fingerprint(record.key(probes.digest))
 
     judged = judge(
         {record.name: mode_of(record) for record in cast.suspects},
@@ -143,8 +147,8 @@ def run_plan(
         {record.name: outputs_of(record) for record in cast.null_bank},
         cast.groups,
         lambda name: outputs_of(by_name[name]),
-        method=method,
-        ridge=ridge,
+        method=plan.method,
+        ridge=plan.ridge,
         fdr=plan.fdr,
     )
     draws = len(set(cast.groups.values())) if judged.draws is None else judged.draws
@@ -152,16 +156,18 @@ def run_plan(
     compared = {pair.suspect for pair in judged.pairs}
     not_compared = [
         PairRecord(record.name, "", "not comparable")
-        for record in records
-        if record.role == "suspect" and record.name not in compared
+        for record in cast.records
+        if record.role == "suspect"
+        and record.name not in compared
+        and record.status != "null model"
     ]
     number = store.add_scan(
         ScanRecord(
             probe_digest=probes.digest,
             facts={
                 "registry": plan.registry,
-                "method": method,
-                "ridge": ridge,
+                "method": plan.method,
+                "ridge": plan.ridge,
                 "fdr": plan.fdr,
                 "grouped": plan.grouped,
                 "reach": str(can_show),
