@@ -76,7 +76,7 @@ class TimmCheckpoint:
             raise ModelError("pretrained_cfg in config.json must be an object")
         self._architecture = _architecture(config)
         self._num_classes = _num_classes(config, details)
-        self._model_args = _model_args(config.get("model_args"))
+        self._model_args = _model_args(config.get("model_args"), self._num_classes)
         self._preprocessing = Preprocessing.from_config(details)
         self._weights = SafeFile.check(weights, root)
         read_header(self._weights)
@@ -196,20 +196,27 @@ def _num_classes(config: Mapping[str, Any], details: Mapping[str, Any]) -> int:
     return value
 
 
-def _model_args(given: Any) -> dict[str, Any]:
+def _model_args(given: Any, num_classes: int) -> dict[str, Any]:
+    """What the config sets of the architecture; timm's export repeats `num_classes` there."""
     if given is None:
         return {}
     if not isinstance(given, dict):
         raise ModelError("`model_args` in config.json must be an object")
     if len(given) > _MAX_ARGS:
         raise ModelError(f"`model_args` has {len(given)} settings, more than {_MAX_ARGS}")
-    for name, value in given.items():
+    repeated = given.get("num_classes", num_classes)
+    if repeated != num_classes or isinstance(repeated, bool):
+        raise ModelError(
+            f"`model_args` says {str(repeated)[:40]!r} classes, `num_classes` {num_classes}"
+        )
+    settings = {name: value for name, value in given.items() if name != "num_classes"}
+    for name, value in settings.items():
         if name not in _MODEL_ARGS:
             raise RefusedModelError(f"`model_args` may not set {name[:40]!r}")
         items = value if isinstance(value, list) else [value]
         if len(items) > _MAX_LIST or not all(_scalar(item) for item in items):
             raise ModelError(f"`model_args`: {name!r} must be a number, a word or a list of them")
-    return dict(given)
+    return settings
 
 
 def _scalar(value: Any) -> bool:
