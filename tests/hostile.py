@@ -190,7 +190,11 @@ def _weights(root: Path, weights: bytes, payload: _Payload) -> dict[str, str]:
     }
     for name, (content, _) in cases.items():
         _write(root / name, {"config.json": _tiny(), "model.safetensors": content})
-    return {name: reason for name, (_, reason) in cases.items()}
+    _write(root / "weights-vast", {"config.json": _tiny(), "model.safetensors": weights})
+    with (root / "weights-vast" / "model.safetensors").open("r+b") as file:
+        file.truncate(1 << 40)  # sparse: it takes no room
+    vast = "1024.0 GiB, more than the memory limit of"
+    return {name: reason for name, (_, reason) in cases.items()} | {"weights-vast": vast}
 
 
 def _configs(root: Path, weights: bytes, payload: _Payload) -> dict[str, str]:
@@ -265,6 +269,8 @@ def _configs(root: Path, weights: bytes, payload: _Payload) -> dict[str, str]:
         "config-args-expression": (built(act_layer="__import__('os')"), "a number, a word or a"),
         "config-args-unknown-layer": (built(act_layer="evil"), "timm can't build test_vit"),
         "config-args-not-its-own": (built(block_config=3), "timm can't build test_vit"),
+        "config-depth-vast": (built(depth=10**9), "asks for more blocks than"),
+        "config-depths-vast": (built(depths=[10**6, 1]), "asks for more blocks than"),
         "config-memory": (built(embed_dim=10**7), "needs more memory than the limit of"),
     }
     for name, (content, _) in cases.items():
@@ -408,6 +414,7 @@ def _places(root: Path, weights: bytes, payload: _Payload) -> dict[str, str]:
         ("place-config-out/config.json", "/etc/passwd"),
         ("place-outside", "/etc"),
         ("circle.safetensors", "circle.safetensors"),
+        ("place-long", "x" * 300),
     ):
         (root / name).symlink_to(target)
     os.mkfifo(root / "pipe.npy")
@@ -427,6 +434,7 @@ def _places(root: Path, weights: bytes, payload: _Payload) -> dict[str, str]:
         "place-link-nowhere": "can't be opened",
         "place-config-out": "leads out of the registry",
         "place-outside": "leads out of the registry",
+        "place-long": "can't be opened",
         "place\\nof two lines": "the folder is empty",
         "circle.safetensors": "can't be opened",
         "pipe.npy": "is a named pipe",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +18,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from sacfast.errors import ModelError, RefusedModelError
-from sacfast.models import open_model
+from sacfast.models import _files, open_model
 from sacfast.probes.probe_set import ProbeSet
 from tests.hostile import TINY, config_of
 
@@ -98,6 +100,56 @@ def test_a_file_that_changes_after_it_was_checked_is_an_error(
     weights.write_bytes(weights.read_bytes() + b"\0")
     with pytest.raises(ModelError, match="changed while it was being read"):
         model.outputs(make_probes())
+
+
+def overwrite(path: Path, data: bytes) -> None:
+    """Replace what a file holds, and leave it as old as it was."""
+    before = path.stat()
+    with path.open("r+b") as file:
+        file.write(data)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = path.stat()
+    assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_weights_that_are_exchanged_in_place_never_run(
+    checkpoint: Callable[..., Path],
+    make_probes: Callable[..., ProbeSet],
+    tiny_weights: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+    seen: bool,
+) -> None:
+    if not seen:  # as where a file system's clock ticks too slowly to tell
+        monkeypatch.setattr(_files, "_identity", lambda handle: (0, 0, len(tiny_weights), 0, 0))
+    folder = checkpoint()
+    model = open_model(folder)
+    overwrite(folder / "model.safetensors", tiny_weights[:-1] + b"\x00")
+    with pytest.raises(ModelError, match="changed while it was being read"):
+        model.outputs(make_probes())
+
+
+def test_a_file_that_changes_under_the_reader_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"before")
+    file = _files.SafeFile.check(path, tmp_path)
+
+    def read_while_it_is_written() -> None:
+        with file.open() as handle:
+            handle.read()
+            time.sleep(0.05)  # longer than the tick of a file system's clock
+            overwrite(path, b"behind")
+
+    with pytest.raises(ModelError, match="changed while it was being read"):
+        read_while_it_is_written()
+
+
+def test_weights_beyond_the_memory_limit_are_not_read(checkpoint: Callable[..., Path]) -> None:
+    folder = checkpoint()
+    with (folder / "model.safetensors").open("r+b") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(ModelError, match=r"1024\.0 GiB, more than the memory limit of 2\.0 GiB"):
+        open_model(folder, memory=2 << 30)
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:

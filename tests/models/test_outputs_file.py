@@ -114,8 +114,11 @@ def test_numbers_between_0_and_1_are_asked_about(tmp_path: Path, array: Any) -> 
 
 def test_the_digest_is_of_the_numbers_and_of_what_they_are(tmp_path: Path) -> None:
     def digest(name: str, array: Any, **config: Any) -> str:
-        return open_model(write_npy(tmp_path / name, array, **config)).digest
+        model = open_model(write_npy(tmp_path / name, array, **config))
+        numbers.append(model.weights_digest)
+        return model.digest
 
+    numbers: list[str] = []
     probs = np.full((6, 10), 0.1)
     digests = [
         digest("a", probs, outputs_kind="probs"),
@@ -126,3 +129,32 @@ def test_the_digest_is_of_the_numbers_and_of_what_they_are(tmp_path: Path) -> No
     ]
     assert len(set(digests)) == len(digests)
     assert digest("f", probs, outputs_kind="probs", author="me") == digests[0]
+    assert [number == numbers[0] for number in numbers] == [True, True, True, False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("kind", "digits", "k", "reason"),
+    [
+        ("logits", 3, None, "`digits` goes with probs and topk, not logits"),
+        ("probs", None, 3, "`k` goes with topk, not probs"),
+        ("topk", None, None, "topk needs `k`"),
+        ("topk", None, 0, "`k` must be a whole number from 1 to 10, got 0"),
+        ("topk", None, 11, "`k` must be a whole number from 1 to 10, got 11"),
+        ("probs", -1, None, "`digits` must be a whole number from 0 to 17, got -1"),
+        ("probs", 18, None, "`digits` must be a whole number from 0 to 17, got 18"),
+        ("topk", 0, 1, ""),
+        ("topk", 17, 10, ""),
+        ("probs", 0, None, ""),
+    ],
+)
+def test_settings_go_with_their_kind(
+    tmp_path: Path, kind: str, digits: int | None, k: int | None, reason: str
+) -> None:
+    # More rows than classes: the number of probes bounds nothing.
+    folder = write_npy(tmp_path, np.full((12, 10), 0.1), outputs_kind=kind, digits=digits, k=k)
+    if reason:
+        with pytest.raises(ModelError, match=reason):
+            open_model(folder)
+    else:
+        model = open_model(folder)
+        assert (model.digits, model.k) == (digits, k)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from safetensors.torch import load, save
 
 from sacfast.errors import ModelError
 from sacfast.models import open_model
+from sacfast.models.timm_checkpoint import TimmCheckpoint
 from sacfast.probes.probe_set import ProbeSet
 from tests.hostile import CLASSES, SIZE, config_of, weights_of
 
@@ -107,6 +109,53 @@ def test_the_digest_is_of_what_the_network_is(checkpoint: Checkpoint, tiny_weigh
         open_model(checkpoint("architecture", architecture="test_vit2")),
     ]
     assert len({model.digest for model in [plain, *others]}) == 4
+    sha256 = hashlib.sha256(tiny_weights).hexdigest()
+    weights = [model.weights_digest for model in [plain, described, *others]]
+    assert weights == [
+        sha256,
+        sha256,
+        hashlib.sha256(flipped).hexdigest(),
+        sha256,
+        sha256,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("args", "name"),
+    [
+        ({"depth": 1000}, "depth"),
+        ({"depth": 10**400}, "depth"),
+        ({"depth_mult": 1e308}, "depth_mult"),
+        ({"depths": [1, 1000, -1000]}, "depths"),
+        ({"layers": [500, 500]}, "layers"),
+    ],
+)
+def test_more_blocks_than_the_weights_can_fill_are_not_built(
+    checkpoint: Checkpoint, args: dict[str, Any], name: str
+) -> None:
+    reason = f"{name!r} asks for more blocks than the [0-9]+ tensors"
+    with pytest.raises(ModelError, match=reason):
+        open_model(checkpoint(model_args=args))
+
+
+def test_every_type_of_number_is_read_as_safetensors_reads_it(
+    checkpoint: Checkpoint,
+) -> None:
+    numbers = torch.arange(-3, 5)
+    names = (
+        "bool uint8 int8 int16 uint16 float16 bfloat16 int32 uint32 float32 int64 uint64 float64 "
+        "float8_e4m3fn float8_e5m2"
+    )
+    tensors = {name: numbers.abs().to(getattr(torch, name)).reshape(2, 4) for name in names.split()}
+    tensors |= {"empty": torch.zeros(0, 3), "scalar": torch.tensor(2.5)}
+    data = save(tensors)
+    model = open_model(checkpoint(weights=data))
+    assert isinstance(model, TimmCheckpoint)
+    state, expected = model._state(), load(data)
+    assert set(state) == set(expected)
+    for name, tensor in expected.items():
+        assert (state[name].dtype, state[name].shape) == (tensor.dtype, tensor.shape)
+        assert torch.equal(state[name].double(), tensor.double())
 
 
 def test_preprocessing_has_a_digest_of_its_own(checkpoint: Checkpoint) -> None:

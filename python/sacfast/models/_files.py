@@ -2,7 +2,8 @@
 
 Every file of a model is opened here. A link is followed only as far as it stays below the
 registry, nothing but a regular file is opened (a named pipe would block for ever, a device may
-do anything), and what was checked is what is read: a file that changed in between is an error.
+do anything), and what was checked is what is read: a file that changed in between, or while it
+was read, is an error.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from sacfast.errors import ModelError, RefusedModelError
 from sacfast.text import one_line
@@ -38,7 +40,7 @@ class SafeFile:
 
     name: str
     path: Path
-    identity: tuple[int, int, int, int]
+    identity: tuple[int, ...]
 
     @classmethod
     def check(cls, path: Path, root: Path) -> SafeFile:
@@ -50,7 +52,7 @@ class SafeFile:
             raise ModelError(f"{name} can't be opened: {why(error)}") from error
         if not real.is_relative_to(root):
             raise RefusedModelError(f"{name} is a link that leads out of the registry")
-        file = cls(name, real, (0, 0, 0, 0))
+        file = cls(name, real, ())
         with file._opened() as handle:
             return cls(name, real, _identity(handle))
 
@@ -59,12 +61,17 @@ class SafeFile:
         return self.identity[2]
 
     @contextlib.contextmanager
-    def open(self) -> Iterator[BinaryIO]:
-        """Open it for reading; ModelError if it is no longer the file that was checked."""
+    def open(self) -> Iterator[BufferedReader]:
+        """Open it for reading; ModelError if it isn't, or doesn't stay, what was checked."""
         with self._opened() as handle:
             if _identity(handle) != self.identity:
-                raise ModelError(f"{self.name} changed while it was being read")
+                raise self.changed()
             yield handle
+            if _identity(handle) != self.identity:
+                raise self.changed()
+
+    def changed(self) -> ModelError:
+        return ModelError(f"{self.name} changed while it was being read")
 
     def sha256(self) -> str:
         digest = hashlib.sha256()
@@ -74,7 +81,7 @@ class SafeFile:
         return digest.hexdigest()
 
     @contextlib.contextmanager
-    def _opened(self) -> Iterator[BinaryIO]:
+    def _opened(self) -> Iterator[BufferedReader]:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
             descriptor = os.open(self.path, flags)
@@ -129,12 +136,18 @@ def short(error: BaseException, limit: int = 200) -> str:
     return one_line(str(error), limit) or type(error).__name__
 
 
-def _identity(handle: BinaryIO) -> tuple[int, int, int, int]:
+def _identity(handle: BufferedReader) -> tuple[int, ...]:
+    """What tells a file from another, and from itself once written to.
+
+    A modification time can be set back to what it was; the time of the change of status, which
+    that leaves behind, can't.
+    """
     status = os.fstat(handle.fileno())
-    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def why(error: BaseException) -> str:
+    """Why a path can't be opened, in the system's words."""
     if isinstance(error, RuntimeError):
         return "its links lead in a circle"
     return getattr(error, "strerror", None) or short(error)

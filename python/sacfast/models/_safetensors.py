@@ -41,6 +41,8 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Header:
+    """A file's tensors in the order in which they lie in it, and its metadata."""
+
     tensors: dict[str, Tensor]
     metadata: dict[str, str]
 
@@ -75,6 +77,7 @@ def read_header(file: SafeFile) -> Header:
     if len(raw) > MAX_TENSORS:
         raise ModelError(f"{file.name} claims {len(raw)} tensors")
     tensors = {name: _tensor(file.name, name, entry, 8 + length) for name, entry in raw.items()}
+    tensors = dict(sorted(tensors.items(), key=lambda item: (item[1].offset, item[1].nbytes)))
     _check_layout(file, tensors, 8 + length)
     return Header(tensors, metadata)
 
@@ -100,7 +103,7 @@ def _tensor(file: str, name: str, entry: Any, start: int) -> Tensor:
 
 def _check_layout(file: SafeFile, tensors: dict[str, Tensor], start: int) -> None:
     position = start
-    for name, tensor in sorted(tensors.items(), key=lambda item: (item[1].offset, item[1].nbytes)):
+    for name, tensor in tensors.items():
         if tensor.offset != position:
             what = "overlaps another" if tensor.offset < position else "leaves a gap"
             raise ModelError(f"{file.name} has a broken header: tensor {name[:80]!r} {what}")

@@ -2,7 +2,8 @@
 
 Answers are one row per probe: (N, C) numbers, or (N,) whole numbers for labels. A few rows may
 be NaN (the detector drops and counts them); a model none of whose rows can be used says nothing
-and is an error.
+and is an error. These rules hold where a file of answers is read, where a network has answered,
+and once more where the answers reach the process that compares them.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sacfast.errors import ModelError
-from sacfast.kinds import KINDS
+from sacfast.kinds import KINDS, SETTINGS
 
 MAX_CLASSES = 100_000
+MAX_DIGITS = 17
 
 
 def guess_kind(answers: NDArray[Any]) -> str:
@@ -64,6 +66,23 @@ def checked_answers(answers: NDArray[Any], kind: str, rows: int) -> NDArray[Any]
     if kind == "decisions" and not np.isin(known, (0, 1)).all():
         raise ModelError("the answers are decisions and must be 0 or 1")
     return answers
+
+
+def check_settings(
+    kind: str, digits: int | None, k: int | None, classes: int = MAX_CLASSES
+) -> None:
+    """ModelError unless `digits` and `k` are what answers of `kind` with `classes` can have."""
+    for name, value, low, high in (("digits", digits, 0, MAX_DIGITS), ("k", k, 1, classes)):
+        if value is None:
+            continue
+        if kind not in SETTINGS[name]:
+            raise ModelError(f"`{name}` goes with {' and '.join(SETTINGS[name])}, not {kind}")
+        if not low <= value <= high:
+            raise ModelError(
+                f"`{name}` must be a whole number from {low} to {high}, got {str(value)[:40]}"
+            )
+    if kind == "topk" and k is None:
+        raise ModelError("outputs_kind topk needs `k`, the number of classes that are given")
 
 
 def _usable(answers: NDArray[np.float32], kind: str) -> NDArray[np.bool_]:

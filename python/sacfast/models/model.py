@@ -36,6 +36,8 @@ class Model(Protocol):
 
     Attributes:
         digest: SHA-256 (hex) of the content: the same model, the same digest.
+        weights_digest: The same of its weights alone, or of the numbers that it answered: what
+            stays when only its description changes.
         preprocessing_digest: The same of how probes are prepared for it; "" where they aren't.
         outputs_kind: What its answers are: logits, probs, labels, ... (see canonical_outputs).
         digits: Decimals that its probabilities were rounded to, where known.
@@ -45,6 +47,8 @@ class Model(Protocol):
 
     @property
     def digest(self) -> str: ...
+    @property
+    def weights_digest(self) -> str: ...
     @property
     def preprocessing_digest(self) -> str: ...
     @property
@@ -61,17 +65,20 @@ class Model(Protocol):
         ...
 
 
-def open_model(path: Path | str, *, root: Path | str | None = None) -> Model:
+def open_model(
+    path: Path | str, *, root: Path | str | None = None, memory: int | None = None
+) -> Model:
     """Open a model without running it.
 
     Args:
         path: Its folder, or a bare file of answers.
         root: The folder that links inside the model may lead to, usually the registry. Without
             it, the model's own folder; in a Hugging Face cache, the `models--ORG--NAME` folder.
+        memory: Bytes that running it may take; weights that are larger are not even read.
 
     Raises:
-        RefusedModelError: Opening it could run code or reach out of `root`.
-        ModelError: It is not a model, or a broken one. The message is one sentence.
+        RefusedModelError: If opening it could run code or reach out of `root`.
+        ModelError: If it is not a model, or a broken one. The message is one sentence.
     """
     path = Path(path)
     try:
@@ -86,7 +93,7 @@ def open_model(path: Path | str, *, root: Path | str | None = None) -> Model:
         raise ModelError(f"it can't be opened: {why(error)}") from error
     if names is None:
         return _open_file(path, boundary)
-    return _open_folder(real, names, boundary)
+    return _open_folder(real, names, boundary, memory)
 
 
 def _open_file(path: Path, root: Path) -> Model:
@@ -95,12 +102,12 @@ def _open_file(path: Path, root: Path) -> Model:
     raise _unreadable([path.name])
 
 
-def _open_folder(folder: Path, names: set[str], root: Path) -> Model:
+def _open_folder(folder: Path, names: set[str], root: Path, memory: int | None) -> Model:
     if formats.WEIGHTS in names:
         if formats.CONFIG not in names:
             raise ModelError("there is model.safetensors but no config.json that describes it")
         config = read_config(folder / formats.CONFIG, root)
-        return TimmCheckpoint(folder / formats.WEIGHTS, root, config)
+        return TimmCheckpoint(folder / formats.WEIGHTS, root, config, memory)
     for name in formats.OUTPUTS:
         if name in names:
             has_config = formats.CONFIG in names

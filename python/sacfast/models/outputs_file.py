@@ -25,10 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sacfast.errors import ModelError, RefusedModelError
-from sacfast.kinds import KINDS, SETTINGS
+from sacfast.kinds import KINDS
 from sacfast.models._files import SafeFile, short
 from sacfast.models._safetensors import read_header
-from sacfast.models.answers import checked_answers, guess_kind
+from sacfast.models.answers import check_settings, checked_answers, guess_kind
 from sacfast.models.formats import refusal
 
 if TYPE_CHECKING:
@@ -70,19 +70,14 @@ class OutputsFile:
             raise ModelError("the file holds one number, not answers to probes")
         settings = {**config, **metadata}
         self.outputs_kind = _kind(settings, self._answers)
-        self.digits = _whole(settings, "digits", 0, 17)
-        self.k = _whole(settings, "k", 1, max(self._answers.shape, default=1))
-        for name, kinds in SETTINGS.items():
-            if getattr(self, name) is not None and self.outputs_kind not in kinds:
-                raise ModelError(
-                    f"`{name}` goes with {' and '.join(kinds)}, not {self.outputs_kind}"
-                )
-        if self.outputs_kind == "topk" and self.k is None:
-            raise ModelError("outputs_kind topk needs `k`, the number of classes that are given")
+        self.digits = _whole(settings, "digits")
+        self.k = _whole(settings, "k")
         self._probe_digest = settings.get("probe_digest")
         if self._probe_digest is not None and not isinstance(self._probe_digest, str):
             raise ModelError("probe_digest must be text")
         checked_answers(self._answers, self.outputs_kind, self._answers.shape[0])
+        check_settings(self.outputs_kind, self.digits, self.k, self._answers.shape[-1])
+        self.weights_digest = self._weights_digest()
         self.digest = self._digest()
 
     def outputs(self, probes: ProbeSet) -> NDArray[Any]:
@@ -101,10 +96,14 @@ class OutputsFile:
             "digits": self.digits,
             "k": self.k,
             "probe_digest": self._probe_digest,
-            "dtype": self._answers.dtype.str,
-            "shape": self._answers.shape,
+            "answers": self.weights_digest,
         }
-        digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode() + b"\0")
+        return hashlib.sha256(json.dumps(head, sort_keys=True).encode()).hexdigest()
+
+    def _weights_digest(self) -> str:
+        """Of the numbers alone: their type, their shape, and they themselves in C order."""
+        head = f"{self._answers.dtype.str} {self._answers.shape}\0"
+        digest = hashlib.sha256(head.encode("ascii"))
         digest.update(np.ascontiguousarray(self._answers).data)
         return digest.hexdigest()
 
@@ -120,7 +119,7 @@ def _read_tensor(file: SafeFile) -> tuple[NDArray[Any], Mapping[str, Any]]:
         handle.seek(tensor.offset)
         data = handle.read(tensor.nbytes)
     if len(data) != tensor.nbytes:
-        raise ModelError(f"{file.name} changed while it was being read")
+        raise file.changed()
     values = _array(data, np.dtype(_DTYPES[tensor.dtype])).reshape(tensor.shape)
     if tensor.dtype == "BF16":
         values = (values.astype(np.uint32) << 16).view(np.float32)
@@ -180,14 +179,12 @@ def _kind(settings: Mapping[str, Any], answers: NDArray[Any]) -> str:
     return str(kind)
 
 
-def _whole(settings: Mapping[str, Any], name: str, low: int, high: int) -> int | None:
+def _whole(settings: Mapping[str, Any], name: str) -> int | None:
     value = settings.get(name)
     if value is None:
         return None
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
         value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise ModelError(
-            f"`{name}` must be a whole number from {low} to {high}, got {str(value)[:40]!r}"
-        )
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ModelError(f"`{name}` must be a whole number, got {str(value)[:40]!r}")
     return value

@@ -4,10 +4,14 @@ The config names an architecture of timm's own list, never a hub, URL or local r
 may set the architecture's shape (`model_args`) through a list of known names: nothing that
 timm's factory itself acts on (pretrained weights, checkpoint paths, feature wrappers) gets
 through. The network is built without weights, its parameters are compared with the file by
-name, shape and type, and only then filled. Nothing is downloaded.
+name, shape and type, and only then filled. Nothing is downloaded. Weights larger than the memory
+that the model may take are not read, and a network that could not have so few tensors is not
+built.
 
 The digest covers what the network is made of (architecture, classes, settings, input shape) and
 the bytes of the weights, not the rest of the config: a changed description is the same model.
+The bytes that fill the network are hashed once more on their way into it, so a digest is always
+that of what ran.
 """
 
 from __future__ import annotations
@@ -56,6 +60,16 @@ _MODEL_ARGS = frozenset({
     "width_factor", "width_mult", "window_size", "zero_init_last",
 })
 # fmt: on
+# Those of them that say how many blocks there are: one number, or one for each stage.
+_BLOCK_COUNTS = ("block_config", "depth", "depth_mult", "depths", "layers", "num_blocks")
+# fmt: off
+_DTYPES = {
+    "BOOL": "bool", "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2",
+    "F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64",
+    "I8": "int8", "I16": "int16", "I32": "int32", "I64": "int64",
+    "U8": "uint8", "U16": "uint16", "U32": "uint32", "U64": "uint64",
+}
+# fmt: on
 _CODE_REQUESTS = ("auto_map", "trust_remote_code", "custom_pipelines")
 
 
@@ -67,7 +81,9 @@ class TimmCheckpoint:
     k = None
     framework = "timm"
 
-    def __init__(self, weights: Path, root: Path, config: Mapping[str, Any]) -> None:
+    def __init__(
+        self, weights: Path, root: Path, config: Mapping[str, Any], memory: int | None = None
+    ) -> None:
         for name in _CODE_REQUESTS:
             if config.get(name):
                 raise RefusedModelError(f"config.json asks for code of its own to be run ({name})")
@@ -78,9 +94,16 @@ class TimmCheckpoint:
         self._num_classes = _num_classes(config, details)
         self._model_args = _model_args(config.get("model_args"), self._num_classes)
         self._preprocessing = Preprocessing.from_config(details)
-        self._weights = SafeFile.check(weights, root)
-        read_header(self._weights)
+        self._weights = file = SafeFile.check(weights, root)
+        if memory is not None and file.size > memory:
+            raise ModelError(
+                f"{file.name} has {file.size / 2**30:.1f} GiB, more than the memory limit of "
+                f"{memory / 2**30:.1f} GiB"
+            )
+        self._tensors = read_header(file).tensors
+        _check_blocks(self._model_args, len(self._tensors))
         self.preprocessing_digest = self._preprocessing.digest
+        self.weights_digest = file.sha256()
         self.digest = self._digest()
 
     def outputs(self, probes: ProbeSet) -> NDArray[Any]:
@@ -131,14 +154,26 @@ class TimmCheckpoint:
         return network.float().eval()
 
     def _state(self) -> dict[str, Tensor]:
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
+        """The weights, out of the very bytes that the digest is of."""
+        import torch
 
+        state = {}
+        digest = hashlib.sha256()
         with self._weights.open() as handle:
-            try:
-                return load_file(f"/proc/self/fd/{handle.fileno()}")
-            except (SafetensorError, OSError, ValueError) as error:
-                raise ModelError(f"{self._weights.name} can't be read: {short(error)}") from error
+            # The header that was checked, and then its tensors, one behind the other to the end.
+            digest.update(handle.read(next(iter(self._tensors.values())).offset))
+            for name, tensor in self._tensors.items():
+                dtype = getattr(torch, _DTYPES[tensor.dtype])
+                values = torch.empty(tensor.shape, dtype=dtype)
+                if tensor.nbytes:
+                    data = values.reshape(-1).view(torch.uint8).numpy()
+                    if handle.readinto(data.data) != tensor.nbytes:
+                        raise self._weights.changed()
+                    digest.update(data.data)
+                state[name] = values
+        if digest.hexdigest() != self.weights_digest:
+            raise self._weights.changed()
+        return state
 
     def _logits(self, result: Any, rows: int) -> NDArray[np.float32]:
         import torch
@@ -159,7 +194,7 @@ class TimmCheckpoint:
             "num_classes": self._num_classes,
             "model_args": self._model_args,
             "input": [self._preprocessing.channels, *self._preprocessing.input_size],
-            "weights": self._weights.sha256(),
+            "weights": self.weights_digest,
         }
         return hashlib.sha256(json.dumps(head, sort_keys=True).encode()).hexdigest()
 
@@ -217,6 +252,19 @@ def _model_args(given: Any, num_classes: int) -> dict[str, Any]:
         if len(items) > _MAX_LIST or not all(_scalar(item) for item in items):
             raise ModelError(f"`model_args`: {name!r} must be a number, a word or a list of them")
     return settings
+
+
+def _check_blocks(args: Mapping[str, Any], tensors: int) -> None:
+    """Every block has a tensor of its own, so there can't be more blocks than tensors."""
+    for name in _BLOCK_COUNTS:
+        value = args.get(name)
+        counts = value if isinstance(value, list) else [value]
+        blocks = sum(n for n in counts if isinstance(n, (int, float)) and n > 0)
+        if blocks > tensors:
+            raise ModelError(
+                f"`model_args`: {name!r} asks for more blocks than the {tensors} tensors of the "
+                "weights can fill"
+            )
 
 
 def _scalar(value: Any) -> bool:
