@@ -25,7 +25,7 @@ from sacfast.probes.probe_set import ProbeSet
 from sacfast.registry import Entry, list_models
 from sacfast.scanning import process
 from sacfast.scanning.engine import Result, run_models
-from tests.hostile import CLASSES, SIZE, TINY, make_good, make_hostile
+from tests.hostile import CLASSES, SIZE, make_good, make_hostile
 
 ROWS = 12
 
@@ -43,11 +43,34 @@ def sent(header, body=b""):
     answers.write(pack(header, body))
     answers.flush()
 
+# What these say of themselves, and can't be.
+CLAIMS = {
+    "good-as-labels": "outputs_kind=labels",
+    "labels-as-logits": "",
+    "good-as-probs": "outputs_kind=probs",
+    "good-as-decisions": "outputs_kind=decisions",
+    "nothing-but-nan": "",
+    "logits-with-digits": "digits=3",
+    "probs-with-18-digits": "outputs_kind=probs digits=18",
+    "probs-with-k": "outputs_kind=probs k=3",
+    "topk-without-k": "outputs_kind=topk",
+    "topk-of-none": "outputs_kind=topk k=0",
+    "topk-of-too-many": "outputs_kind=topk k=4",
+    "topk-of-all": "outputs_kind=topk k=3 digits=0",
+    "weights-of-another": "weights_digest=abc",
+    "kind-of-its-own": "outputs_kind=wishes",
+    "digits-in-words": "outputs_kind=probs digits=two",
+}
+
 class Fake:
     preprocessing_digest, outputs_kind, digits, k, framework = "", "logits", None, None, ""
 
     def __init__(self, name):
         self.name, self.digest = name, name.encode().hex().ljust(64, "0")[:64]
+        self.weights_digest = self.digest
+        for setting in CLAIMS.get(name, "").split():
+            key, value = setting.split("=")
+            setattr(self, key, int(value) if value.isdigit() else value)
 
     def outputs(self, probes):
         return getattr(self, self.name.replace("-", "_"))(probes)
@@ -84,6 +107,15 @@ class Fake:
     def wide(self, probes): return np.zeros((len(probes), 200_000), np.float32)
     def short(self, probes): return np.zeros((len(probes) - 1, 3), np.float32)
     def text(self, probes): return np.zeros((len(probes), 3), "U1")
+    def chances(self, probes): return np.full((len(probes), 3), 0.25, np.float32)
+    def counts(self, probes): return np.arange(len(probes), dtype=np.int64)
+    def nans(self, probes): return self.good(probes) * np.float32("nan")
+    good_as_labels = good_as_probs = good_as_decisions = good
+    logits_with_digits = weights_of_another = kind_of_its_own = good
+    labels_as_logits, nothing_but_nan = counts, nans
+    probs_with_18_digits = probs_with_k = digits_in_words = chances
+    topk_without_k = topk_of_none = topk_of_too_many = topk_of_all = chances
+
     def double(self, probes): return np.zeros((len(probes), 3), np.float64)
 
     def lies_about_size(self, probes):
@@ -93,6 +125,10 @@ class Fake:
     def floods(self, probes):
         while True:
             answers.write(b"\\xff" * 65536)
+
+    def says_no_reason(self, probes):
+        sent({"failed": [["deep"]]})
+        time.sleep(3600)
 
     def answers_twice(self, probes):
         sent({"dtype": "<f4", "shape": [len(probes), 3]}, self.good(probes).tobytes())
@@ -118,14 +154,16 @@ class Fake:
         raise RuntimeError(f"{network}, {disk}, {secrets}, {os.listdir()}")
 
 class Liar(Fake):
-    digest = "../../etc"
+    digest = weights_digest = "../../etc"
     def __init__(self, name): self.name = name
 
-def open_model(path, *, root=None):
+def open_model(path, *, root=None, memory=None):
     name = Path(path).name
     if name == "liar":
         return Liar(name)
-    return Fake(name) if hasattr(Fake, name.replace("-", "_")) else real(path, root=root)
+    if hasattr(Fake, name.replace("-", "_")):
+        return Fake(name)
+    return real(path, root=root, memory=memory)
 
 class Worker(worker.Worker):
     def __init__(self, requests, out):
@@ -252,6 +290,7 @@ def test_good_models_between_them_answer_as_they_do_alone(
         result = results[name]
         assert (result.status, result.reason) == ("ok", "")
         assert result.digest == model.digest
+        assert result.weights_digest == model.weights_digest
         assert result.preprocessing_digest == model.preprocessing_digest
         assert result.outputs is not None
         assert result.outputs.shape == (ROWS, CLASSES)
@@ -286,8 +325,23 @@ def test_the_same_bits_with_one_worker_alone(
         ("double", "its worker sent outputs of a wrong shape or type for 12 probes"),
         ("lies-about-size", "its worker sent outputs of a wrong shape or type for 12 probes"),
         ("floods", "its worker sent a header of 4294967295 bytes"),
-        ("closes-its-channel", "crashed: signal 9 (SIGKILL)"),
+        ("closes-its-channel", "closed its channel without an answer"),
+        ("says-no-reason", "its worker sent a reason that is no text"),
         ("liar", "its worker sent a digest that is none"),
+        ("weights-of-another", "its worker sent a digest that is none"),
+        ("kind-of-its-own", "its worker sent an unknown kind of outputs"),
+        ("digits-in-words", "its worker sent numbers that are none"),
+        ("good-as-labels", "its worker sent what can't be: the answers are labels and must have 1"),
+        ("labels-as-logits", "its worker sent what can't be: the answers are logits and must have"),
+        ("good-as-probs", "its worker sent what can't be: the answers are probs and must lie"),
+        ("good-as-decisions", "its worker sent what can't be: the answers are decisions and must"),
+        ("nothing-but-nan", "its worker sent what can't be: every answer holds NaN or Inf"),
+        ("logits-with-digits", "its worker sent what can't be: `digits` goes with probs and topk"),
+        ("probs-with-18-digits", "its worker sent what can't be: `digits` must be a whole number"),
+        ("probs-with-k", "its worker sent what can't be: `k` goes with topk"),
+        ("topk-without-k", "its worker sent what can't be: outputs_kind topk needs `k`"),
+        ("topk-of-none", "its worker sent what can't be: `k` must be a whole number from 1"),
+        ("topk-of-too-many", "its worker sent what can't be: `k` must be a whole number from 1 to"),
     ],
 )
 def test_a_bad_model_costs_one_row(
@@ -298,6 +352,12 @@ def test_a_bad_model_costs_one_row(
     assert bad.status == "failed"
     assert bad.reason.startswith(reason)
     assert bad.outputs is None
+
+
+def test_what_a_worker_may_say(fakes: Callable[..., list[Entry]], probes: Path) -> None:
+    (result,) = collect(fakes("topk-of-all"), probes)
+    assert (result.status, result.outputs_kind) == ("ok", "topk")
+    assert (result.digits, result.k) == (0, 3)
 
 
 def test_a_model_that_hangs_is_ended_with_its_children(
@@ -326,10 +386,10 @@ def test_a_real_network_that_takes_too_long(tmp_path: Path, probes: Path) -> Non
 
     (name,) = make_good(tmp_path, 1, seed=0)
     config = json.loads((tmp_path / name / "config.json").read_text())
-    config.update(TINY, model_args={"embed_dim": 8, "depth": 10**9, "num_heads": 1})
+    config["pretrained_cfg"]["input_size"] = [3, 1024, 1024]
     (tmp_path / name / "config.json").write_text(json.dumps(config))
-    (result,) = collect(entries(tmp_path, [name]), probes, timeout=1.5)
-    assert result.reason == "gave no answer within 1.5 s"
+    (result,) = collect(entries(tmp_path, [name]), probes, timeout=0.5)
+    assert result.reason == "gave no answer within 0.5 s"
 
 
 def test_a_model_that_spoils_its_worker_does_not_harm_the_next(
@@ -359,6 +419,7 @@ def test_a_worker_has_no_network_no_disk_and_no_secrets(
     with socket.create_server(("127.0.0.1", 0)) as server:
         (tmp_path / "port").write_text(str(server.getsockname()[1]))
         (result,) = collect(fakes("looks-around"), probes)
+    assert result.reason.endswith("no disk, [], ['file']")
     allowed = subprocess.run(["unshare", "--user", "--net", "true"], capture_output=True)
     if allowed.returncode != 0:
         pytest.skip("this kernel gives no network namespaces: the network part can't be checked")
@@ -384,6 +445,7 @@ def test_what_is_known_is_not_run_and_imports_no_torch(
     first, second, third = collect(models, probes, known=known)
     assert [first.status, third.status] == ["known", "known"]
     assert (first.digest, first.outputs, first.reason) == (digests[0], None, "")
+    assert first.weights_digest == open_model(models[0].path).weights_digest
     assert second.reason == "timm can't be imported: timm was imported"
     assert sorted(digest for digest, _, _ in asked) == sorted(digests)
     assert {kind for _, _, kind in asked} == {"logits"}

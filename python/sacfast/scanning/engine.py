@@ -6,24 +6,22 @@
 One loop, in the caller's thread, hands models to workers, reads their frames as they arrive,
 and watches the clock. A worker that crashes, hangs, or says what it shouldn't is killed with all
 its children and replaced by a fresh one; its model becomes a result with a reason, and nothing
-else is lost. What a worker sends is checked before it is believed, since the model that ran in
-it may have taken it over. Whatever ends the loop (the last result, an exception, Ctrl-C, the
-caller losing interest) ends every worker.
+else is lost. What a worker sends is checked by the rules that models are opened by before it is
+believed, since the model that ran in it may have taken it over. Whatever ends the loop (the last
+result, an exception, Ctrl-C, the caller losing interest) ends every worker.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import re
 import selectors
 import subprocess
 import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from math import prod
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +29,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sacfast.errors import ArgumentError, BackendError
-from sacfast.kinds import KINDS
-from sacfast.models.answers import MAX_CLASSES
 from sacfast.probes.probe_set import ProbeSet
 from sacfast.registry import Entry
-from sacfast.scanning.frames import Decoder, FrameError, Header
+from sacfast.scanning.frames import (
+    Decoder,
+    FrameError,
+    Header,
+    checked_opened,
+    checked_outputs,
+    outputs_size,
+)
 from sacfast.scanning.process import MAX_TEXT, WorkerProcess, death
 from sacfast.text import one_line
 
@@ -57,6 +60,7 @@ class Result:
         status: "ok" (run now), "known" (its fingerprint exists), "failed" or "refused".
         reason: Why it has no outputs; "" for ok and known.
         digest: The model's content digest; "" if it could not be opened.
+        weights_digest: That of its weights alone, or of the numbers that it answered.
         preprocessing_digest: How probes are prepared for it.
         outputs_kind: What its outputs are.
         digits: Decimals of its probabilities, where known.
@@ -68,6 +72,7 @@ class Result:
     status: str
     reason: str = ""
     digest: str = ""
+    weights_digest: str = ""
     preprocessing_digest: str = ""
     outputs_kind: str = ""
     digits: int | None = None
@@ -100,8 +105,9 @@ def run_models(
         (position in `models`, its Result), as they finish; one for every model.
 
     Raises:
-        ProbeError: The probe set can't be read.
-        BackendError: Workers can't be started at all.
+        ArgumentError: If `workers`, `timeout` or `memory` is not positive.
+        ProbeError: If the probe set can't be read.
+        BackendError: If workers can't be started at all.
     """
     count = len(os.sched_getaffinity(0)) if workers is None else workers
     for name, value in (("workers", count), ("timeout", timeout), ("memory", memory)):
@@ -137,7 +143,7 @@ class _Worker(WorkerProcess):
     """
 
     def __init__(self, settings: Header, folder: str, rows: int, deadline: float) -> None:
-        super().__init__(settings, folder, Decoder(lambda header: _body_size(header, rows)))
+        super().__init__(settings, folder, Decoder(lambda header: outputs_size(header, rows)))
         self.stage = "starting"
         self.deadline = deadline
         self.position = -1
@@ -229,9 +235,11 @@ class _Pool:
             worker.stage = "idle"
         elif stage in ("opening", "importing", "running") and "failed" in header:
             status = "refused" if header.get("status") == "refused" else "failed"
-            yield self._finish(worker, status, one_line(str(header["failed"]), MAX_TEXT))
+            if not isinstance(header["failed"], str):
+                raise FrameError("a reason that is no text")
+            yield self._finish(worker, status, one_line(header["failed"], MAX_TEXT))
         elif stage == "opening" and "opened" in header:
-            worker.opened = opened = _opened(header["opened"])
+            worker.opened = opened = Result("failed", **checked_opened(header["opened"]))
             worker.left = worker.deadline - now
             with self._clock.away():
                 known = self._known(opened.digest, opened.preprocessing_digest, opened.outputs_kind)
@@ -245,7 +253,9 @@ class _Pool:
             worker.started = worker.deadline - self._timeout
         elif stage == "running" and "shape" in header:
             outputs = np.frombuffer(body, header["dtype"]).reshape(header["shape"])
-            yield self._finish(worker, "ok", outputs=outputs)
+            opened = worker.opened
+            checked = checked_outputs(outputs, opened.outputs_kind, opened.digits, opened.k)
+            yield self._finish(worker, "ok", outputs=checked)
         else:
             raise FrameError("an answer that nobody asked for")
 
@@ -253,17 +263,9 @@ class _Pool:
         self, worker: _Worker, status: str, reason: str = "", outputs: NDArray[Any] | None = None
     ) -> tuple[int, Result]:
         """The result of the worker's model; the worker is free for the next."""
-        known = worker.opened
-        result = Result(
-            status,
-            reason,
-            known.digest,
-            known.preprocessing_digest,
-            known.outputs_kind,
-            known.digits,
-            known.k,
-            outputs,
-            self._clock.now() - worker.started,
+        seconds = self._clock.now() - worker.started
+        result = replace(
+            worker.opened, status=status, reason=reason, outputs=outputs, seconds=seconds
         )
         position = worker.position
         worker.stage, worker.position, worker.opened = "idle", -1, Result("failed")
@@ -277,8 +279,10 @@ class _Pool:
         last_words = worker.last_words()
         if not reason:
             # Its channel is closed; its own status follows, unless it only pretends to be dead.
-            with contextlib.suppress(subprocess.TimeoutExpired):
+            try:
                 worker.process.wait(1)
+            except subprocess.TimeoutExpired:
+                reason = "closed its channel without an answer"
         status = worker.kill()
         reason = reason or death(status)
         if worker.stage == "starting":
@@ -291,36 +295,3 @@ class _Pool:
             self._waiting.appendleft(worker.position)
         elif worker.position >= 0:
             yield self._finish(worker, "failed", reason)
-
-
-def _opened(value: Any) -> Result:
-    """What a worker says about a model that it opened, checked."""
-    if not isinstance(value, dict):
-        raise FrameError("a description of its model that is no object")
-    digest, preprocessing = value.get("digest"), value.get("preprocessing_digest")
-    kind, digits, k = value.get("outputs_kind"), value.get("digits"), value.get("k")
-    if not _is_digest(digest) or not (preprocessing == "" or _is_digest(preprocessing)):
-        raise FrameError("a digest that is none")
-    if kind not in KINDS:
-        raise FrameError("an unknown kind of outputs")
-    if not all(n is None or (type(n) is int and 0 <= n <= MAX_CLASSES) for n in (digits, k)):
-        raise FrameError("numbers that are out of range")
-    return Result("failed", "", str(digest), str(preprocessing), str(kind), digits, k)
-
-
-def _is_digest(value: Any) -> bool:
-    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
-
-
-def _body_size(header: Header, rows: int) -> int:
-    """How many bytes of numbers follow a header: only outputs of a possible size may."""
-    if "shape" not in header:
-        return 0
-    shape, dtype = header["shape"], header.get("dtype")
-    if not isinstance(shape, list) or not all(type(side) is int for side in shape):
-        raise FrameError("outputs without a shape")
-    if dtype == "<i8" and shape == [rows]:
-        return rows * 8
-    if dtype == "<f4" and len(shape) == 2 and shape[0] == rows and 2 <= shape[1] <= MAX_CLASSES:
-        return prod(shape) * 4
-    raise FrameError(f"outputs of a wrong shape or type for {rows} probes")

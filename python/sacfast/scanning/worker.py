@@ -7,7 +7,8 @@ and output in frames:
     parent  {"probes": path, "memory": bytes, "parent": pid}
     worker  {"ready": true}
     parent  {"open": path, "root": path or null}
-    worker  {"opened": {"digest", "preprocessing_digest", "outputs_kind", "digits", "k"}}
+    worker  {"opened": {"digest", "weights_digest", "preprocessing_digest", "outputs_kind",
+            "digits", "k"}}
     parent  {"run": true or false}
     worker  {"running": true}           once the framework is there
     worker  {"dtype", "shape"} + numbers
@@ -80,8 +81,8 @@ class Worker:
                 self._send({"failed": reason_of(error, self._memory), "status": status})
 
     def _serve_model(self, request: Header) -> None:
-        model = open_model(request["open"], root=request["root"])
-        keys = ("digest", "preprocessing_digest", "outputs_kind", "digits", "k")
+        model = open_model(request["open"], root=request["root"], memory=self._memory)
+        keys = ("digest", "weights_digest", "preprocessing_digest", "outputs_kind", "digits", "k")
         self._send({"opened": {key: getattr(model, key) for key in keys}})
         answer = read_header(self._requests)
         if answer is None or not answer["run"]:
