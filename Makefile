@@ -15,27 +15,27 @@ SOURCES := $(shell find csrc python -type f \( -name '*.py' -o -name '*.pyi' -o 
              -o -name '*.h' -o -name '*.cu' -o -name '*.cuh' -o -name '*.j2' -o -name '*.css' -o -name '*.js' \))
 
 # What the caller's shell has set up must not leak into ours.
-unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PYTEST_ADDOPTS
 
+.DELETE_ON_ERROR:
 .PHONY: help install demo test test-all clean
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
-$(VENV)/bin/python:
+$(VENV)/.created:
 	@$(PYTHON) -c 'import sys; sys.exit("sacfast needs Python 3.10 or newer, got %d.%d; try make PYTHON=python3.12" % sys.version_info[:2] if sys.version_info < (3, 10) else 0)'
-	$(PYTHON) -m venv $(VENV)
-
-# The package with everything that it needs; where pyproject.toml did not change, the package alone.
-$(VENV)/.dependencies: pyproject.toml | $(VENV)/bin/python
-	@echo "Installing sacfast and what it needs into $(VENV) (PyTorch is large: some minutes) ..."
-	$(PIP) install '.[$(EXTRAS)]'
-	@touch $@ $(VENV)/.package
-
-$(VENV)/.package: $(VENV)/.dependencies CMakeLists.txt README.md $(SOURCES)
-	$(PIP) install --no-deps --force-reinstall .
+	$(PYTHON) -m venv --clear $(VENV)
 	@touch $@
 
-install: $(VENV)/.package
+# Everything that the package needs, where pyproject.toml changed; otherwise the package alone.
+$(VENV)/.installed: pyproject.toml CMakeLists.txt README.md $(SOURCES) | $(VENV)/.created
+	@echo "Installing sacfast into $(VENV) (the first time PyTorch and all: some minutes) ..."
+	@if cmp -s pyproject.toml $(VENV)/pyproject.toml; \
+	then $(PIP) install --no-deps --force-reinstall .; \
+	else $(PIP) install '.[$(EXTRAS)]'; fi
+	@cp pyproject.toml $(VENV)/ && touch $@
+
+install: $(VENV)/.installed
 
 demo: install
 	$(VENV)/bin/sacfast demo

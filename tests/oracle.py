@@ -1,4 +1,4 @@
-"""The partial score written down literally from METHOD.md, in float64, sharing no code with it.
+"""The partial score written down from docs/method.md, in float64, sharing no code with it.
 
 `sacfast.kernels.reference` is the oracle of the array functions; this one judges the detector.
 """

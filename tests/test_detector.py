@@ -232,6 +232,56 @@ def test_models_with_other_numbers_of_classes_are_compared():
     np.testing.assert_allclose(found.score, expected, rtol=0, atol=SCORE)
 
 
+def test_ties_count_against_the_suspect():
+    # k members of the bank answer exactly as the source does: whatever the rounding, p is
+    # (k + 1) / (m + 1), never less.
+    generator = np.random.default_rng(0)
+    one_hot = np.eye(4)[generator.integers(0, 4, (25, 100))]
+    for k in (1, 5, 24):
+        bank = np.concatenate([np.repeat(one_hot[:1], k, axis=0), one_hot[1 : 25 - k + 1]])
+        found = Detector(one_hot[:1], bank).scores(one_hot[:1])
+        assert found.p[0, 0] == pytest.approx((k + 1) / (len(bank) + 1))
+
+
+def test_one_suspect_never_ends_the_batch(world):
+    # A member of the bank that says something on probe 5 alone is empty without it, and
+    # a suspect can choose which probe goes.
+    member = np.zeros((40, 10), dtype=np.float32)
+    member[:, 0] = 1
+    member[5] = np.arange(10)
+    bank = np.concatenate([world["bank"], member[None]])
+    suspects = world["suspects"].copy()
+    suspects[3, 5] = np.nan
+    found = Detector(world["sources"], bank).scores(suspects)
+    assert not np.isnan(found.score).any()
+    assert not np.isnan(found.z).any()
+    assert found.p[3, 0] >= 2 / 32  # the empty member counts against it
+
+    few = models(np.random.default_rng(1), 23, 8)
+    gap = models(np.random.default_rng(2), 2, 8)
+    gap[1, 0] = np.nan
+    both = Detector(few[:1], few[1:], ridge=0.0).scores(gap)
+    assert not np.isnan(both.score[0, 0])
+    assert both.reasons[1] is not None
+
+
+def test_a_source_that_says_nothing_is_named_not_the_suspects(world):
+    generator = np.random.default_rng(0)
+    flat = generator.standard_normal(10) + generator.standard_normal((40, 1))
+    with pytest.raises(NullBankError, match=r"`sources\[1\]` must relate the probes"):
+        Detector([world["sources"][0], flat], world["bank"])
+
+
+def test_later_changes_of_the_arrays_change_nothing(world):
+    sources, bank = world["sources"].copy(), world["bank"].copy()
+    detector = Detector(sources, bank)
+    suspect = world["suspects"][:1].copy()
+    suspect[0, 0] = np.nan
+    expected = Detector(world["sources"], world["bank"]).scores(suspect).score
+    sources[:], bank[:] = 0, 0
+    np.testing.assert_array_equal(detector.scores(suspect).score, expected)
+
+
 def test_no_suspects_no_scores(world):
     found = Detector(world["sources"], world["bank"]).scores([])
     assert found.score.shape == found.p.shape == (0, 1)

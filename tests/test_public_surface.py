@@ -27,8 +27,9 @@ def test_the_public_names_are_these():
         "Comparison", "Detector", "Fingerprint", "FingerprintKey", "ProbeSet", "Reach",
         "SacfastError", "Scan", "Scores", "Store", "__version__", "access_mode",
         "benjamini_hochberg", "build_info", "build_probes", "canonical_outputs", "compare",
-        "correlation", "correlation_distance", "fri_features", "label_correlation", "list_models",
-        "pairwise_distance", "paper_scale", "scan", "unpack", "write_report",
+        "correlation", "correlation_distance", "export_probes", "fri_features",
+        "label_correlation", "list_models", "pairwise_distance", "paper_scale", "scan", "unpack",
+        "write_report",
     }  # fmt: skip
 
 
@@ -46,6 +47,28 @@ def test_type_checkers_see_the_same_names():
     assert seen == set(sacfast.__all__) - {"__version__"}
 
 
+def test_every_name_has_a_home():
+    assert sorted([*sacfast._HOME, "__version__"]) == sorted(sacfast.__all__)
+
+
+def test_a_typed_user_can_import_them(tmp_path):
+    user = tmp_path / "user.py"
+    user.write_text(
+        "from sacfast import Detector, correlation, scan\n"
+        "import numpy as np\n"
+        "found = scan('r', sources='s', probes='p', null_bank='b')\n"
+        "names: list[str] = found.flagged\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", str(user)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout
+
+
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
         _ = sacfast.nonsense
@@ -61,8 +84,9 @@ def test_importing_loads_nothing_heavy():
 
 def test_array_functions_load_neither_frameworks_nor_dali():
     code = (
-        "import sacfast, sys, numpy as np; sacfast.correlation(np.eye(3)); "
-        "sacfast.Detector([np.eye(4)], [], method='pearson').scores([np.eye(4)]); "
+        "import sacfast, sys, numpy as np; outputs = np.random.default_rng(0).random((2, 9, 4)); "
+        "sacfast.correlation(outputs); "
+        "sacfast.Detector(outputs, [], method='pearson').scores(outputs); "
         "print(sorted({m.split('.')[0] for m in sys.modules} "
         "& {'torch', 'timm', 'nvidia', 'PIL', 'scipy', 'typer', 'rich', 'plotly'}))"
     )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sacfast.kernels.correlation import correlation, label_correlation, unpack
     from sacfast.kernels.distance import correlation_distance, pairwise_distance, paper_scale
     from sacfast.kernels.fri import fri_features
-    from sacfast.probes import ProbeSet, build_probes
+    from sacfast.probes import ProbeSet, build_probes, export_probes
     from sacfast.registry import list_models
     from sacfast.report import write_report
     from sacfast.scanning.compare import Comparison, compare
@@ -57,6 +57,7 @@ _HOME = {
     "compare": "scanning.compare",
     "correlation": "kernels",
     "correlation_distance": "kernels",
+    "export_probes": "probes",
     "fri_features": "kernels",
     "label_correlation": "kernels",
     "list_models": "registry",
@@ -67,7 +68,37 @@ _HOME = {
     "write_report": "report",
 }
 
-__all__ = [*_HOME, "__version__"]
+# Written out, for type checkers read it; a test keeps it equal to the names above.
+__all__ = [
+    "Comparison",
+    "Detector",
+    "Fingerprint",
+    "FingerprintKey",
+    "ProbeSet",
+    "Reach",
+    "SacfastError",
+    "Scan",
+    "Scores",
+    "Store",
+    "__version__",
+    "access_mode",
+    "benjamini_hochberg",
+    "build_info",
+    "build_probes",
+    "canonical_outputs",
+    "compare",
+    "correlation",
+    "correlation_distance",
+    "export_probes",
+    "fri_features",
+    "label_correlation",
+    "list_models",
+    "pairwise_distance",
+    "paper_scale",
+    "scan",
+    "unpack",
+    "write_report",
+]
 
 
 def __getattr__(name: str) -> Any:

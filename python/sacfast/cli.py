@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from sacfast import __version__
-from sacfast.errors import SacfastError
+from sacfast.errors import ArgumentError, SacfastError
 from sacfast.terminal import (
     comparison_table,
     console,
@@ -30,6 +31,18 @@ from sacfast.terminal import (
 
 #: Rows that a scan shows in the terminal.
 TOP = 20
+
+#: What arguments of the functions are called on the command line.
+_OPTIONS = {
+    "registry": "REGISTRY",
+    "images": "DIR",
+    "sources": "--source",
+    "null_bank": "--null-bank",
+    **{
+        name: f"--{name}"
+        for name in ("probes", "out", "fdr", "count", "size", "seed", "quality", "select", "device")
+    },
+}
 
 app = typer.Typer(
     name="sacfast",
@@ -126,13 +139,8 @@ def scan(
         registry, sources=source, null_bank=null_bank, groups=groups, fdr=fdr, method=method
     )
     say = console(stderr=as_json)
-    say.print(
-        text(
-            f"{len(plan.suspects)} suspects, {len(plan.sources)} source(s), "
-            f"{len(plan.null_bank)} null models. {plan.reach}"
-        )
-    )
     opened = ProbeSet.open(probes)
+    say.print(text(_in_options(f"{plan} {plan.reach}")))
     with _interruptible(store), Store(store or ":memory:") as kept:
         found = run_plan(
             plan,
@@ -144,10 +152,13 @@ def scan(
         )
     if out is not None:
         found.save(out)
-    for warning in found.record.facts["warnings"]:
+    facts = found.record.facts
+    if facts["reach"] != str(plan.reach):
+        say.print(text(f"What could be compared in the end: {facts['reach']}"))
+    for warning in facts["warnings"]:
         console(stderr=True).print(text(f"warning: {warning}", "yellow"))
     if as_json:
-        _print_json({"counts": found.counts, "facts": found.record.facts, "rows": found.rows()})
+        _print_json({"counts": found.counts, "facts": facts, "rows": found.rows()})
     else:
         say.print()
         say.print(scan_table(found, TOP))
@@ -279,7 +290,7 @@ def demo(
     ),
     seed: Annotated[int, typer.Option(help="Another seed, other models.", min=0)] = 0,
 ) -> None:
-    """Steal models, hide them, find them: the main job on real input.
+    """Steal models, hide them, find them.
 
     Trains about 125 small networks on handwritten digits (3 minutes on 2 cores), some of them
     stolen from one of the others, and runs the real commands on them.
@@ -360,6 +371,25 @@ def probes_show(
         console().print(facts_table(_probe_facts(opened)))
 
 
+@probes_app.command("export")
+def probes_export(
+    path: Annotated[Path, typer.Argument(help="A probe set.")],
+    folder: Annotated[Path, typer.Argument(help="Where the images go; made if it is not there.")],
+) -> None:
+    """Write the probes as PNG images, to ask a service with.
+
+    Row i of its answers must be the answer to image i (see README, Asking a service).
+
+    \b
+    Example:
+      sacfast probes export probes.safetensors ask
+    """
+    from sacfast.probes import ProbeSet, export_probes
+
+    paths = export_probes(ProbeSet.open(path), folder)
+    console().print(text(f"{len(paths)} images: {paths[0]} … {paths[-1].name}"))
+
+
 def _probe_facts(probes: Any) -> dict[str, Any]:
     n, height, width, _ = probes.pixels.shape
     parameters = ", ".join(f"{name}={value}" for name, value in probes.parameters.items())
@@ -411,12 +441,20 @@ def main() -> None:
     try:
         app()
     except SacfastError as error:
-        console(stderr=True).print(text("error: ", "bold red").append(_lines(str(error))))
-        sys.exit(1)
+        message = _in_options(str(error))
+        console(stderr=True).print(text("error: ", "bold red").append(_lines(message)))
+        sys.exit(2 if isinstance(error, ArgumentError) else 1)
     except BrokenPipeError:
         # The reader of our output went away (`| head`): stop quietly, as other commands do.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+def _in_options(message: str) -> str:
+    """An error's arguments as the options that a user of the command types."""
+    message = message.replace("`groups` off", "--no-groups")
+    message = re.sub(r"`(\w+)`", lambda found: _OPTIONS.get(found[1], found[0]), message)
+    return re.sub(r"hint: (size|count)=(\d+)", r"hint: --\1 \2", message)
 
 
 def _lines(message: str) -> str:

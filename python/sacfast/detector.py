@@ -10,6 +10,7 @@ explained in partial.py.
 from __future__ import annotations
 
 import math
+import warnings
 from collections import OrderedDict
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,11 @@ _BLOCK_BYTES = 64 << 20
 #: Frames (sources and bank on one subset of the probes) kept for suspects that drop the same ones.
 _FRAMES_KEPT = 4
 
+#: A suspect's score and a null score are the same number come by in two ways; what lies closer
+#: than their rounding is a tie, and counts against the suspect.
+TIE = 1e-7
+
+_TOO_LITTLE_LEFT = "leaves too few probes on which sources and null bank can be compared"
 _NOTHING_LEFT = "varies in no way that the null bank does not explain"
 
 
@@ -94,12 +100,13 @@ class Detector:
     Raises:
         ShapeError: If the arrays differ in the number of probes, or have other dimensions.
         ArgumentError: If an option is not one of those named.
+        DtypeError: If they hold no floating-point numbers.
         NullBankError: If a source or a member of the bank has more than 20 % unusable probes, or
             answers the same on every probe, or the bank's correlations are linearly dependent
             where `ridge` is 0.
 
-    Departs from the papers: everything but method="paper" is [ours] (METHOD.md section 6). That
-    the leave-group-out scores of the bank are valid nulls is checked empirically, not proved.
+    Departs from the papers: everything but method="paper" is [ours] (docs/method.md). That the
+    leave-group-out scores of the bank are valid nulls is checked empirically, not proved.
     """
 
     def __init__(
@@ -120,8 +127,9 @@ class Detector:
         self.method: Method = method
         self.ridge = float(ridge)
         self.center: Center = center or ("none" if method == "paper" else "double")
-        self._sources = _models("Detector", "sources", sources)
-        self._bank = _models("Detector", "null_bank", null_bank)
+        # Copies: frames for other probes are made from them later.
+        self._sources = [o.copy() for o in _models("Detector", "sources", sources)]
+        self._bank = [o.copy() for o in _models("Detector", "null_bank", null_bank)]
         if not self._sources:
             raise ArgumentError("Detector: `sources` must hold at least one model, got none")
         self._probes = len(self._sources[0])
@@ -168,7 +176,8 @@ class Detector:
 
     @property
     def null_scores(self) -> _Float:
-        """(m, V) scores of the bank's members, each with its own group left out of X."""
+        """(m, V) scores of the bank's members, each with its own group left out of X; +Inf for one
+        that can't be scored, so that it counts against every suspect."""
         null: _Float = self._frame(self._mask).null.copy()
         return null
 
@@ -181,6 +190,9 @@ class Detector:
 
         Returns:
             A `Reach`; ``str()`` of it is a sentence for people.
+
+        Raises:
+            ArgumentError: If an argument is out of its range.
         """
         return reach(self.nulls, pairs, fdr)
 
@@ -217,13 +229,16 @@ class Detector:
         sign = -1.0 if self.method == "paper" else 1.0
         for key, members in by_mask.items():
             mask = np.frombuffer(key, dtype=bool)
-            frame = self._frame(mask)
+            try:
+                frame = self._frame(mask)
+            except NullBankError:
+                for i in members:
+                    reasons[i] = _TOO_LITTLE_LEFT
+                continue
             for block in _blocks(members, int(mask.sum())):
                 score[block] = frame.scores([suspects[i][mask] for i in block])
-            # A member of the bank that can't be scored counts against every suspect.
-            null = np.nan_to_num(sign * frame.null, nan=np.inf, posinf=np.inf, neginf=-np.inf)
-            p[members] = conformal_p(sign * score[members], null, self._codes.tolist())
-            z[members] = _z(sign * score[members], null)
+            p[members] = p_values(sign * score[members], sign * frame.null, self._codes.tolist())
+            z[members] = _z(sign * score[members], sign * frame.null)
         for position in np.flatnonzero(np.isnan(score).any(axis=1)).tolist():
             reasons[position] = reasons[position] or _NOTHING_LEFT
         return Scores(score, z, p, 1.0 / (self.nulls + 1), dropped, tuple(reasons))
@@ -266,13 +281,26 @@ class _Inner:
         if detector.method == "partial":
             explained = np.concatenate([ones, packed_bank])
             self._partial = PartialScore(explained, packed_sources, detector.ridge)
-            self.null = self._partial.left_out(detector._codes)
+            null = self._partial.left_out(detector._codes)
         else:
             self._partial = PartialScore(ones, packed_sources, 0.0)
-            self.null = self._partial.scores(packed_bank)
+            null = self._partial.scores(packed_bank)
+        empty = self._partial.empty_sources
+        if empty and packed_sources.shape[1] > 1:
+            raise NullBankError(
+                f"Detector: `sources[{empty[0]}]` must relate the probes in some way that the null "
+                "bank does not, got one that leaves nothing to compare with"
+            )
+        # A member of the bank that can't be scored counts against every suspect.
+        self.null = np.where(np.isnan(null), np.inf, null)
 
     def scores(self, outputs: list[Any]) -> _Float:
         return self._partial.scores(correlation(outputs, center=self._center))
+
+
+def p_values(score: _Float, null: _Float, groups: Sequence[Hashable] | None) -> _Float:
+    """Conformal p-values (S, V), high scores extreme, where a null score within `TIE` is a tie."""
+    return conformal_p(score - TIE, null, groups)
 
 
 def usable_probes(outputs: NDArray[Any]) -> _Mask:
@@ -295,13 +323,16 @@ def not_comparable(outputs: NDArray[Any], usable: _Mask) -> str | None:
 
 def _models(function: str, name: str, outputs: Any) -> list[NDArray[Any]]:
     """A batch (S, N, C) or a list of (N, C_s) as a list of 2-D arrays, float32 or float64."""
-    if getattr(outputs, "ndim", 3) != 3:
-        raise ShapeError(
-            f"{function}: `{name}` must be (S, N, C) or a list of (N, C), "
-            f"got shape {tuple(outputs.shape)}",
-            hint="for one model pass outputs[None]",
-        )
-    models = [as_numpy(function, f"{name}[{i}]", one) for i, one in enumerate(outputs)]
+    if isinstance(outputs, (list, tuple)):
+        models = [as_numpy(function, f"{name}[{i}]", one) for i, one in enumerate(outputs)]
+    else:
+        batch = as_numpy(function, name, outputs)
+        if batch.ndim != 3:
+            raise ShapeError(
+                f"{function}: `{name}` must be (S, N, C) or a list of (N, C), got {batch.shape}",
+                hint="for one model pass outputs[None]",
+            )
+        models = list(batch)
     for i, model in enumerate(models):
         if model.ndim != 2 or not model.size:
             raise ShapeError(
@@ -321,6 +352,8 @@ def _z(score: _Float, null: _Float) -> _Float:
     """Standard scores against the null bank; NaN where it has no finite spread."""
     if len(null) < 2:
         return np.full_like(score, np.nan)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        z: _Float = (score - null.mean(axis=0)) / null.std(axis=0, ddof=1)
+    known = np.where(np.isfinite(null), null, np.nan)
+    with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
+        warnings.simplefilter("ignore", RuntimeWarning)  # a column without two known scores
+        z: _Float = (score - np.nanmean(known, axis=0)) / np.nanstd(known, axis=0, ddof=1)
     return z

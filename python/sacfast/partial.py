@@ -18,8 +18,9 @@ no new inverse either: with B = A^-1 and x~ the vector x with its entries in g s
 
     a without g = B x~ - B[:, g] B[g, g]^-1 (B x~)[g]
 
-Every product is taken by kernels with one fixed order of summation, so scores have the same bits
-for any thread count and any split of the suspects into batches.
+Matrix products are taken by kernels with one fixed order of summation and sums along a row by
+NumPy, which adds each row by itself: scores have the same bits for any thread count and any split
+of the suspects into batches.
 """
 
 from __future__ import annotations
@@ -64,7 +65,10 @@ class PartialScore:
         gram = inner_products(self._rows, self._rows)
         self._gram = np.ascontiguousarray(gram[: self._size, : self._size])
         self._sums = self._gram[0]
-        self._ridge = ridge * np.diag(self._gram)
+        # A correlation that is zero everywhere explains nothing, whatever its weight: any ridge
+        # keeps the system solvable.
+        squares = np.diag(self._gram)
+        self._ridge = np.where(squares > 0, ridge * squares, 1.0)
         try:
             self._inverse = spd_inverse(self._gram + np.diag(self._ridge))
         except ValueError as error:
@@ -79,6 +83,12 @@ class PartialScore:
 
     def _solve(self, x: _Float) -> _Float:
         return inner_products(x, self._inverse)
+
+    @property
+    def empty_sources(self) -> list[int]:
+        """Sources in which the rows of X leave nothing to compare with."""
+        empty: list[int] = np.flatnonzero(np.isnan(self._variance(self._source))).tolist()
+        return empty
 
     def scores(self, packed: NDArray[Any]) -> _Float:
         """(S, P) packed correlations of suspects -> (S, V) scores; NaN where nothing is left."""
@@ -125,17 +135,22 @@ class PartialScore:
     def _pearson(self, left: _Residuals, right: _Residuals, cross: _Float) -> _Float:
         """Pearson correlation of residuals; `cross` holds the correlations' inner products."""
         covariance = cross - inner_products(left.x + left.a * self._ridge, right.a)
-        sums = [side.x[:, 0] - (side.a * self._sums).sum(axis=1) for side in (left, right)]
-        variances = []
-        for side, total in zip((left, right), sums, strict=True):
-            norm = side.square - ((side.x + side.a * self._ridge) * side.a).sum(axis=1)
-            variance = norm - total * total / self._pairs
-            nothing = variance <= _NOTHING_LEFT * side.square
-            variances.append(np.where(nothing, np.nan, variance))
-        covariance -= sums[0][:, None] * sums[1][None, :] / self._pairs
-        score = covariance / np.sqrt(variances[0][:, None] * variances[1][None, :])
-        clipped: _Float = np.clip(score, -1.0, 1.0)
+        covariance -= self._sum(left)[:, None] * self._sum(right)[None, :] / self._pairs
+        spread = np.sqrt(self._variance(left)[:, None] * self._variance(right)[None, :])
+        clipped: _Float = np.clip(covariance / spread, -1.0, 1.0)
         return clipped
+
+    def _sum(self, side: _Residuals) -> _Float:
+        total: _Float = side.x[:, 0] - (side.a * self._sums).sum(axis=1)
+        return total
+
+    def _variance(self, side: _Residuals) -> _Float:
+        """P times the variance of each residual; NaN where there is nothing but rounding."""
+        square = side.square - ((side.x + side.a * self._ridge) * side.a).sum(axis=1)
+        variance = square - self._sum(side) ** 2 / self._pairs
+        before = side.square - side.x[:, 0] ** 2 / self._pairs  # with the bank still in it
+        nothing = np.minimum(variance, before) <= _NOTHING_LEFT * side.square
+        return np.where(nothing, np.nan, variance)
 
 
 def _product(a: _Float, b: _Float) -> _Float:

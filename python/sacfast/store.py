@@ -70,6 +70,8 @@ CREATE TABLE scan_models (
     outputs_kind TEXT NOT NULL,
     digits   INTEGER,
     k        INTEGER,
+    weights_digest TEXT NOT NULL,
+    copy_of  TEXT NOT NULL,
     dropped  INTEGER NOT NULL,
     PRIMARY KEY (scan, position)
 );
@@ -96,7 +98,8 @@ CREATE TABLE scan_nulls (
 """
 
 #: The verdicts, the most pressing first: a model that can't be judged stands above the innocent.
-VERDICTS = ("stolen", "suspicious", "not comparable", "no evidence")
+#: The last is no verdict: an entry of the registry that is a source or a null model itself.
+VERDICTS = ("stolen", "suspicious", "not comparable", "no evidence", "left out")
 
 #: Said of a comparison at the smallest p-value that the bank can give, where that is not enough.
 AT_THE_FLOOR = "at the floor of the null bank, which is too small to say more"
@@ -114,10 +117,12 @@ class ModelRecord:
         group: The group that it shares with models of the same author or family.
         status: "ok"; "failed" or "refused" (it gave no outputs); "source" or "null model" where
             an entry of the registry plays that role itself and is no suspect.
-        reason: Why, in one sentence; "" where the status is "ok".
+        reason: Why, in one sentence, or what else is to be known of it.
         model_digest, preprocessing_digest, outputs_kind: As in `FingerprintKey`; "" where the
             model could not be read.
         digits, k: As in `Fingerprint`.
+        weights_digest: SHA-256 of the weights or answers alone, whatever the config says.
+        copy_of: The source whose weights it holds byte for byte, or "".
         dropped: Probes that could not be used (NaN, Inf or constant outputs).
     """
 
@@ -131,6 +136,8 @@ class ModelRecord:
     outputs_kind: str = ""
     digits: int | None = None
     k: int | None = None
+    weights_digest: str = ""
+    copy_of: str = ""
     dropped: int = 0
 
     def key(self, probe_digest: str) -> FingerprintKey:
@@ -164,6 +171,16 @@ class PairRecord:
     distance: float = math.nan
     mode: str = ""
     at_floor: bool = False
+
+
+def note(pair: PairRecord, model: ModelRecord) -> str:
+    """What is to be said of a comparison besides its numbers, in one line; mostly nothing."""
+    own = (
+        f"its weights are those of source {pair.source}, byte for byte"
+        if model.copy_of and model.copy_of == pair.source
+        else ""
+    )
+    return "; ".join(filter(None, [model.reason, own, AT_THE_FLOOR * pair.at_floor]))
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ STYLES = {
     "suspicious": "yellow",
     "not comparable": "magenta",
     "no evidence": "green",
+    "left out": "dim",
     "ok": "green",
     "absent": "yellow",
     "broken": "bold red",
@@ -38,19 +39,16 @@ def number(value: float | None, digits: int = 3) -> Text:
 
 
 def scan_table(scan: Scan, limit: int) -> RenderableType:
-    """The most pressing rows of a scan and a line of counts."""
+    """The most pressing rows of a scan, what is to be said of them, and a line of counts."""
     rows = scan.rows()
-    reasons = any(row["reason"] for row in rows[:limit])
     table = Table(box=None, header_style="bold", padding=(0, 1))
-    table.add_column("suspect", overflow="fold")
+    table.add_column("suspect", no_wrap=True, overflow="ellipsis")
     table.add_column("verdict", no_wrap=True)
     for name in ("score", "z", "p", "q", "distance"):
         table.add_column(name, justify="right", no_wrap=True)
     many_sources = len({row["source"] for row in rows if row["source"]}) > 1
     if many_sources:
-        table.add_column("source", overflow="fold")
-    if reasons:
-        table.add_column("reason", overflow="fold")
+        table.add_column("source", no_wrap=True, overflow="ellipsis")
     for row in rows[:limit]:
         cells: list[RenderableType] = [
             text(row["suspect"]),
@@ -63,21 +61,29 @@ def scan_table(scan: Scan, limit: int) -> RenderableType:
         ]
         if many_sources:
             cells.append(text(row["source"] or "–"))
-        if reasons:
-            cells.append(text(row["reason"]))
         table.add_row(*cells)
     parts: list[RenderableType] = [table]
     if len(rows) > limit:
         parts.append(Text(f"… and {len(rows) - limit} more rows", style="dim"))
+    told = dict.fromkeys((row["suspect"], row["reason"]) for row in rows[:limit] if row["reason"])
+    if told:
+        parts.append(Text())
+        parts += [text(f"{suspect}: {reason}", "dim") for suspect, reason in told]
+    parts += [Text(), _counts_line(scan)]
+    return Group(*parts)
+
+
+def _counts_line(scan: Scan) -> Text:
     from sacfast.store import VERDICTS
 
     counts = scan.counts
-    line = Text(f"\n{sum(counts.values())} suspects: ")
-    for verdict in VERDICTS:
-        style = STYLES[verdict] if counts[verdict] else "dim"
-        line.append(f"{counts[verdict]} {verdict}", style=style)
-        line.append("" if verdict == VERDICTS[-1] else " · ")
-    return Group(*parts, line)
+    judged = sum(counts.values()) - counts["left out"]
+    line = Text(f"{judged} suspect{'s' * (judged != 1)}: ")
+    shown = [verdict for verdict in VERDICTS if verdict != "left out" or counts[verdict]]
+    for verdict in shown:
+        line.append(f"{counts[verdict]} {verdict}", STYLES[verdict] if counts[verdict] else "dim")
+        line.append("" if verdict == shown[-1] else " · ")
+    return line
 
 
 def comparison_table(found: Comparison) -> RenderableType:
@@ -90,6 +96,7 @@ def comparison_table(found: Comparison) -> RenderableType:
     else:
         table.add_row("Pearson", f"{found.pearson:.4f}   (1 = the same structure)")
         table.add_row("distance", f"{found.distance:.4f}   (the papers'; 0 = the same structure)")
+        table.add_row("", "Independent models of one task reach 0.9 too: only scan judges.")
     if found.dropped:
         table.add_row("probes dropped", str(found.dropped))
     return table

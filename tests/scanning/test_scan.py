@@ -14,6 +14,7 @@ from sacfast.errors import ArgumentError, ModelError, NullBankError, ProbeError
 from sacfast.scanning.plan import plan_scan
 from sacfast.scanning.results import COLUMNS
 from sacfast.store import AT_THE_FLOOR
+from tests.hostile import make_good
 
 
 def softmax(logits):
@@ -88,7 +89,7 @@ def test_nothing_found_is_exit_code_0(world):
     world.bank(39)
     world.answers("registry/innocent", world.logits())
     found = run(world)
-    assert found.counts == {"stolen": 0, "suspicious": 0, "not comparable": 0, "no evidence": 1}
+    assert {verdict: n for verdict, n in found.counts.items() if n} == {"no evidence": 1}
     assert found.exit_code == 0
 
 
@@ -169,10 +170,12 @@ def test_sources_and_nulls_in_the_registry_are_no_suspects(registry):
         null_bank=registry.root / "bank",
         workers=1,
     )
-    suspects = {row["suspect"] for row in found.rows()} - {"probes.safetensors"}
-    assert all(name.startswith("registry/") for name in suspects)
-    roles = {model.status for model in found.record.role("suspect")}
-    assert {"source", "null model"} <= roles
+    out = {row["suspect"]: row["status"] for row in found.rows() if row["verdict"] == "left out"}
+    assert out.pop("source") == "source"
+    assert set(out.values()) == {"null model"}
+    assert len(out) == 39
+    judged = {row["suspect"] for row in found.rows()} - {*out, "source", "probes.safetensors"}
+    assert all(name.startswith("registry/") for name in judged)
 
 
 def test_byte_identical_files_are_recognised(registry):
@@ -182,16 +185,70 @@ def test_byte_identical_files_are_recognised(registry):
     registry.answers("bank/twice", null)
     found = run(registry, fdr=0.2)
     rows = {row["suspect"]: row for row in found.rows()}
-    assert "known" not in rows
-    known = next(model for model in found.record.models if model.name == "known")
-    assert (known.status, known.reason) == (
-        "null model",
-        "byte-identical to null model null-000",
-    )
-    assert rows["the-very-same"]["reason"] == "byte-identical to source source"
+    assert rows["known"]["verdict"] == "left out"
+    assert rows["known"]["reason"] == "byte-identical to null model null-000"
+    same = "its weights are those of source source, byte for byte"
+    assert rows["the-very-same"]["reason"] == same
     assert rows["the-very-same"]["verdict"] == "stolen"
     warning = "null model twice left out: byte-identical to null-000"
     assert warning in found.record.facts["warnings"]
+
+
+def test_suspects_that_are_one_another_are_judged_once(registry):
+    alone = {row["suspect"]: row for row in run(registry, fdr=0.2).rows()}
+    for i in range(30):
+        (registry.root / f"registry/link-{i:02d}").symlink_to("copy-0", target_is_directory=True)
+    rows = {row["suspect"]: row for row in run(registry, fdr=0.2).rows()}
+    for name in alone:
+        assert rows[name] == alone[name]
+    for i in range(30):
+        twin = rows[f"link-{i:02d}"]
+        assert twin["reason"] == "byte-identical to copy-0"
+        assert (twin["verdict"], twin["q"]) == ("stolen", alone["copy-0"]["q"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "facts"),
+    [
+        ("topk", {"k": 8}),
+        ("topk", {"k": 1, "digits": 0}),
+        ("probs", {"digits": 0}),
+        ("probs", {"digits": 17}),
+        ("labels", {}),
+    ],
+)
+def test_no_access_mode_of_a_suspect_ends_the_scan(world, kind, facts):
+    world.bank(20)
+    answers = softmax(world.logits())
+    if kind == "labels":
+        answers = np.arange(60)  # every label another: the correlation is constant
+    if facts.get("digits") == 0:
+        answers = np.round(answers)
+    world.answers("registry/odd", answers, kind, **facts)
+    world.answers("registry/copy", world.copy(0.2))
+    rows = {row["suspect"]: row for row in run(world, fdr=0.2).rows()}
+    assert rows["copy"]["p"] == 1 / 21
+    assert rows["odd"]["p"] is not None or rows["odd"]["verdict"] == "not comparable"
+    if kind == "labels" or facts.get("digits") == 0:
+        assert rows["odd"]["verdict"] == "not comparable"
+        assert rows["odd"]["reason"]
+
+
+def test_top_k_services_with_more_classes_than_the_source(world):
+    world.bank(20)
+    wide = world.generator.standard_normal((60, 40))
+    world.answers("registry/wide", np.where(wide > 2, 0.3, 0.01), "topk", k=20)
+    world.answers("registry/copy", world.copy(0.2))
+    rows = {row["suspect"]: row for row in run(world).rows()}
+    assert rows["copy"]["p"] == 1 / 21
+    assert rows["wide"]["p"] is not None
+
+
+def test_csv_holds_no_formulas(world, tmp_path):
+    world.bank(5)
+    world.answers("registry/=cmd|calc", world.logits())
+    run(world, out=tmp_path / "r.csv")
+    assert "\n'=cmd|calc," in (tmp_path / "r.csv").read_text().replace("\r", "")
 
 
 def test_groups_are_folders_unless_told_otherwise(world):
@@ -269,7 +326,9 @@ def test_a_byte_identical_copy_at_the_floor_is_not_exit_code_0(world):
     found = run(world)
     [row] = found.rows()
     assert row["verdict"] == "suspicious"
-    assert row["reason"] == f"byte-identical to source source; {AT_THE_FLOOR}"
+    assert row["reason"] == (
+        f"its weights are those of source source, byte for byte; {AT_THE_FLOOR}"
+    )
     assert found.exit_code == 4
 
 
@@ -317,11 +376,35 @@ def test_the_plan_says_what_the_bank_can_show(registry):
     assert plan.reach.min_hits == 5
 
 
-def test_an_empty_registry_is_no_error(world):
+def test_a_registry_with_nothing_to_judge_is_an_error_not_an_all_clear(world):
     world.bank(20)
-    found = run(world)
-    assert found.rows() == []
-    assert found.exit_code == 0
+    with pytest.raises(ArgumentError, match="`registry` must hold models, got"):
+        run(world)
+    with pytest.raises(ArgumentError, match="neither a source nor in the null bank"):
+        run(world, registry=world.root / "bank")
+
+
+def test_source_names_that_are_nearly_right_get_a_hint(registry):
+    registry.answers("registry/lab/mine", registry.logits())
+    with pytest.raises(ArgumentError, match="did you mean lab/mine"):
+        run(registry, sources="mine")
+
+
+def test_a_source_behind_another_config_is_never_innocent(world):
+    world.bank(39)
+    for folder in ("mine", "registry/hides", "registry/other"):
+        make_good(world.root / "made", 1, seed=5 if folder != "registry/other" else 6)
+        (world.root / "made" / "good-00").rename(world.root / folder)
+        (world.root / "made").rmdir()
+    config = json.loads((world.root / "registry/hides/config.json").read_text())
+    config["pretrained_cfg"] |= {"mean": [-1000.0] * 3, "std": [1e-6] * 3}
+    (world.root / "registry/hides/config.json").write_text(json.dumps(config))
+    found = run(world, sources=world.root / "mine")
+    rows = {row["suspect"]: row for row in found.rows()}
+    assert rows["hides"]["verdict"] in ("suspicious", "stolen")
+    assert "its weights are those of source mine, byte for byte" in rows["hides"]["reason"]
+    assert not rows["other"]["reason"]
+    assert found.exit_code in (3, 4)
 
 
 def test_the_threshold_separates_what_was_called(registry):

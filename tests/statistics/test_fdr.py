@@ -24,6 +24,22 @@ def test_nan_is_neither_tested_nor_counted():
     np.testing.assert_allclose(q[~np.isnan(q)], false_discovery_control([0.01, 0.02, 0.5]))
 
 
+@pytest.mark.parametrize("pairs", [3, 6, 12, 24, 39])
+@pytest.mark.parametrize("nulls", [19, 39, 79, 159, 259])
+def test_q_meets_the_level_it_should(nulls, pairs):
+    # p at 1 / (nulls + 1) for as many hits as the arithmetic asks for: q is the level, not a
+    # last bit above it.
+    hits = -(-pairs * 20 // (nulls + 1))
+    if hits <= pairs:
+        p = np.r_[np.full(hits, 1 / (nulls + 1)), np.ones(pairs - hits)]
+        assert benjamini_hochberg(p)[0] <= 0.05
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=60))
+def test_q_is_never_below_p(p):
+    assert (benjamini_hochberg(p) >= np.array(p)).all()
+
+
 def test_shape_is_kept_and_nothing_is_fine():
     assert benjamini_hochberg(np.empty((0, 3))).shape == (0, 3)
     assert np.isnan(benjamini_hochberg([np.nan])).all()

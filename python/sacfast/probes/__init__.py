@@ -9,7 +9,7 @@ so two models that were asked with the same digest have seen the same bytes.
 
 from __future__ import annotations
 
-from sacfast.probes.build import build_probes
+from sacfast.probes.build import build_probes, export_probes
 from sacfast.probes.probe_set import ProbeSet
 
-__all__ = ["ProbeSet", "build_probes"]
+__all__ = ["ProbeSet", "build_probes", "export_probes"]

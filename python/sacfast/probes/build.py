@@ -13,6 +13,7 @@ import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,7 @@ import numpy as np
 from sacfast.errors import ArgumentError, DtypeError, ProbeError
 from sacfast.probes.augment import AUGMENTATIONS, Settings
 from sacfast.probes.images import Images, list_images
-from sacfast.probes.jpeg import MAX_PIXELS, fit, library_versions
+from sacfast.probes.jpeg import MAX_PIXELS, fit, library_versions, save_png
 from sacfast.probes.probe_set import ProbeSet
 
 if TYPE_CHECKING:
@@ -109,6 +110,32 @@ def build_probes(
         skipped=tuple(skipped),
         versions=versions,
     )
+
+
+def export_probes(probes: ProbeSet, folder: str | os.PathLike[str]) -> list[Path]:
+    """Writes the probes as PNG images 0000.png, 0001.png, … to ask a service with.
+
+    Args:
+        probes: The probe set.
+        folder: Where the images go; made if it is not there.
+
+    Returns:
+        Their paths, in the order of the probes: row i of the answers belongs to image i.
+
+    Raises:
+        ProbeError: If the folder holds anything already, or can't be written.
+    """
+    target = Path(folder)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        if any(target.iterdir()):
+            raise ProbeError(f"export_probes: `folder` must be empty, got {target}")
+    except OSError as error:
+        raise ProbeError(f"export_probes: `folder` can't be made: {error}") from error
+    paths = [target / f"{i:04d}.png" for i in range(len(probes))]
+    for pixels, path in zip(probes.pixels, paths, strict=True):
+        save_png(pixels, path)
+    return paths
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ import os
 import struct
 import warnings
 import zlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -109,6 +110,20 @@ def fit(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     height, width = size
     fitted = ImageOps.fit(Image.fromarray(pixels), (width, height), Image.Resampling.BICUBIC)
     return np.asarray(fitted)
+
+
+def save_png(pixels: NDArray[np.uint8], path: Path) -> None:
+    """Writes one image (H, W, 3) without loss.
+
+    Raises:
+        ProbeError: If it can't be written.
+    """
+    from PIL import Image
+
+    try:
+        Image.fromarray(pixels).save(path, format="PNG")
+    except OSError as error:
+        raise ProbeError(f"export_probes: {path} can't be written: {error}") from error
 
 
 def jpeg_round_trip(

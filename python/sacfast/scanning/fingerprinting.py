@@ -89,4 +89,5 @@ def _record(role: str, entry: Entry, result: Result) -> ModelRecord:
         outputs_kind=result.outputs_kind,
         digits=result.digits,
         k=result.k,
+        weights_digest=result.weights_digest,
     )

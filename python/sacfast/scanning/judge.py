@@ -17,19 +17,20 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sacfast.detector import Detector, Method, not_comparable, usable_probes
-from sacfast.errors import ArgumentError, NullBankError
+from sacfast.detector import TIE, Detector, Method, not_comparable, p_values, usable_probes
+from sacfast.errors import ArgumentError, NullBankError, SacfastError
 from sacfast.fingerprint import Fingerprint
 from sacfast.kernels.canonical import access_mode, canonical_outputs, center_of
 from sacfast.kinds import LADDER
-from sacfast.statistics import benjamini_hochberg, conformal_p
+from sacfast.statistics import benjamini_hochberg
 from sacfast.store import ModelRecord, NullRecord, PairRecord
+from sacfast.text import one_line
 
-#: p-values up to here that are no discoveries are still suspicious (METHOD.md section 6).
+#: p-values up to here that are no discoveries are still suspicious (docs/method.md, The score).
 SUSPICIOUS_P = 0.05
 
-#: Suspects whose outputs are in memory at once.
-_BATCH = 256
+#: Suspects' outputs are held a batch at a time, in about this many bytes.
+_BATCH_BYTES = 128 << 20
 
 Fetch = Callable[[str], Fingerprint]
 
@@ -131,15 +132,24 @@ def judge(
     setting = _Setting(sources, null_bank, groups, fetch, method, ridge)
     result = Judgement()
     scored = []
+    source_modes = [mode_of(fingerprint) for fingerprint in sources.values()]
     for mode in sorted(set(suspects.values()), key=str):
         names = [name for name, own in suspects.items() if own == mode]
-        common = common_mode(mode, [mode_of(fingerprint) for fingerprint in sources.values()])
+        common = common_mode(mode, source_modes)
         if common is None:
-            kinds = ", ".join(sorted({f.key.outputs_kind for f in sources.values()}))
+            kinds = ", ".join(sorted({source_mode.kind for source_mode in source_modes}))
             reason = f"answers {mode}, which can't be compared with {kinds}"
             result.reasons.update(dict.fromkeys(names, reason))
+            continue
+        try:
+            part = _score(common, names, setting, result)
+        except SacfastError as error:
+            if common in source_modes:
+                raise  # the sources or the bank are at fault, not what the suspects answer
+            reason = f"can't be compared as {common}: {one_line(error.message, 300)}"
+            result.reasons.update(dict.fromkeys(names, reason))
         else:
-            scored.append(_score(common, names, setting, result))
+            scored += [part] if part.names else []
     _conclude(scored, list(sources), fdr, method, result)
     return result
 
@@ -166,8 +176,9 @@ def outputs_in_mode(fingerprint: Fingerprint, mode: Mode) -> NDArray[Any]:
     own = mode_of(fingerprint)
     if common_mode(mode, [own]) != mode:
         raise ArgumentError(f"outputs_in_mode: `fingerprint` must be finer than {mode}, got {own}")
-    outputs = access_mode(fingerprint.outputs, own.kind, mode.kind, digits=mode.digits, k=mode.k)
-    return np.asarray(canonical_outputs(outputs, mode.kind, digits=mode.digits, k=mode.k))
+    k = None if mode.k is None else min(mode.k, fingerprint.outputs.shape[1])
+    outputs = access_mode(fingerprint.outputs, own.kind, mode.kind, digits=mode.digits, k=k)
+    return np.asarray(canonical_outputs(outputs, mode.kind, digits=mode.digits, k=k))
 
 
 def _score(mode: Mode, names: list[str], setting: _Setting, result: Judgement) -> _Scored:
@@ -197,24 +208,26 @@ def _score(mode: Mode, names: list[str], setting: _Setting, result: Judgement) -
     )
     paper = Detector(sources, bank, groups=groups, method="paper", center=center)
     batches, distances = [], []
-    for batch in _batches(names):
-        outputs_of = [outputs_in_mode(setting.fetch(name), mode) for name in batch]
-        scores = detector.scores(outputs_of)
+    compared: list[str] = []
+    for batch in _batches(names, mode, setting.fetch, result):
+        scores = detector.scores(list(batch.values()))
         for name, dropped, reason in zip(batch, scores.dropped, scores.reasons, strict=True):
             result.dropped[name] = int(dropped)
             if reason is not None:
                 result.reasons[name] = reason
+        compared += batch
         batches.append(scores)
-        distances.append(paper.scores(outputs_of).score)
+        distances.append(paper.scores(list(batch.values())).score)
     result.draws = min(detector.nulls, detector.nulls if result.draws is None else result.draws)
+    empty = np.empty((0, len(sources)))
     return _Scored(
         mode,
-        names,
-        score=np.concatenate([scores.score for scores in batches]),
-        z=np.concatenate([scores.z for scores in batches]),
-        p=np.concatenate([scores.p for scores in batches]),
-        distance=np.concatenate(distances),
-        p_floor=batches[0].p_floor,
+        compared,
+        score=np.concatenate([empty, *(scores.score for scores in batches)]),
+        z=np.concatenate([empty, *(scores.z for scores in batches)]),
+        p=np.concatenate([empty, *(scores.p for scores in batches)]),
+        distance=np.concatenate([empty, *distances]),
+        p_floor=1 / (detector.nulls + 1),
         null=detector.null_scores,
         groups=groups,
     )
@@ -229,9 +242,21 @@ def _fit(fingerprint: Fingerprint, mode: Mode) -> tuple[NDArray[Any], str | None
     return outputs, not_comparable(outputs, usable_probes(outputs))
 
 
-def _batches(names: list[str]) -> Iterator[list[str]]:
-    for start in range(0, len(names), _BATCH):
-        yield names[start : start + _BATCH]
+def _batches(
+    names: list[str], mode: Mode, fetch: Fetch, result: Judgement
+) -> Iterator[dict[str, NDArray[Any]]]:
+    """Suspects' outputs in a mode, as many at once as fit into `_BATCH_BYTES`."""
+    batch: dict[str, NDArray[Any]] = {}
+    for name in names:
+        try:
+            batch[name] = outputs_in_mode(fetch(name), mode)
+        except SacfastError as error:
+            result.reasons[name] = f"can't be compared as {mode}: {one_line(error.message, 300)}"
+        if sum(outputs.nbytes for outputs in batch.values()) > _BATCH_BYTES:
+            yield batch
+            batch = {}
+    if batch:
+        yield batch
 
 
 def _conclude(
@@ -284,6 +309,6 @@ def _at_floor(p: float, p_floor: float) -> bool:
 def _threshold(null: NDArray[np.float64], groups: list[str], p_called: float) -> float:
     """The lowest null score above which a score would have been called stolen; NaN for none."""
     steps = np.sort(null)
-    p = conformal_p(np.nextafter(steps, np.inf)[:, None], null[:, None], groups)[:, 0]
-    reached = steps[p <= p_called + 1e-12]
+    p = p_values(steps[:, None] + 2 * TIE, null[:, None], groups)[:, 0]
+    reached = steps[(p <= p_called) & np.isfinite(steps)]
     return float(reached[0]) if reached.size else math.nan

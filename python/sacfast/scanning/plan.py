@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from os import PathLike
 from os.path import realpath
 from pathlib import Path
@@ -48,6 +49,17 @@ class Plan:
     def null_groups(self) -> list[str]:
         """The group of each member of the null bank; its own name where groups are off."""
         return [entry.group if self.grouped else entry.name for entry in self.null_bank]
+
+    def __str__(self) -> str:
+        draws = len(set(self.null_groups()))
+        bank = f"a null bank of {len(self.null_bank)}"
+        if draws < len(self.null_bank):
+            bank += f" from {draws} folders, which count as {draws} (`groups` off counts each)"
+        out = f" ({len(self.left_out)} left out: sources or null models)" if self.left_out else ""
+        return (
+            f"{_count(len(self.suspects), 'suspect')}{out}, "
+            f"{_count(len(self.sources), 'source')}, {bank}."
+        )
 
     @property
     def reach(self) -> Reach:
@@ -93,9 +105,10 @@ def plan_scan(
     if not source_entries:
         raise ArgumentError("scan: `sources` must name at least one model, got none")
     source_entries = _unique(source_entries)
-    bank = _unique(
-        [entry for path in _several(null_bank) for entry in _listed("null_bank", Path(path))]
-    )
+    bank_paths = _several(null_bank)
+    bank = _unique([entry for path in bank_paths for entry in _listed("null_bank", Path(path))])
+    if len(bank_paths) > 1:  # folders of one name in two directories are two groups
+        bank = [replace(entry, group=f"{entry.root}/{entry.group}") for entry in bank]
     if len(bank) < 2:
         raise NullBankError(
             f"scan: `null_bank` must hold at least 2 independent models, got {len(bank)}",
@@ -110,6 +123,11 @@ def plan_scan(
             f"scan: `null_bank` must hold independent models only, got the source {name}",
             hint="keep sources and their copies out of the null bank",
         )
+    if not entries:
+        raise ArgumentError(
+            f"scan: `registry` must hold models, got {root} with none",
+            hint="one folder a model: config.json + model.safetensors, or outputs.npy",
+        )
     suspects, left_out = [], []
     for entry in entries:
         role = roles.get(_place(entry))
@@ -118,6 +136,11 @@ def plan_scan(
         else:
             reason = f"named as a {role} of this scan"
             left_out.append(ModelRecord("suspect", entry.name, entry.group, role, reason))
+    if not suspects:
+        raise ArgumentError(
+            f"scan: `registry` must hold a model that is neither a source nor in the null bank, "
+            f"got {root} with none"
+        )
     return Plan(
         registry=str(registry),
         sources=tuple(source_entries),
@@ -129,6 +152,10 @@ def plan_scan(
         method=method,
         ridge=ridge,
     )
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'s' * (number != 1)}"
 
 
 def _listed(argument: str, path: Path) -> list[Entry]:
@@ -146,8 +173,12 @@ def _source(root: Path, path: Path) -> Entry:
     """A source by its path, or by its name in the registry."""
     found = path if path.exists() else root / path
     if not found.exists():
+        names = [entry.name for entry in list_models(root)]
+        near = [name for name in names if name.endswith(f"/{path}")]
+        near += get_close_matches(str(path), names, n=3)
         raise ArgumentError(
-            f"scan: `sources` must be paths of models, or names in the registry, got {path}"
+            f"scan: `sources` must be paths of models, or names in the registry, got {path}",
+            hint=f"did you mean {' or '.join(dict.fromkeys(near))}?" if near else None,
         )
     name = found.relative_to(root).as_posix() if found.is_relative_to(root) else found.name
     return Entry(name=name, path=found, group=name)

@@ -15,7 +15,7 @@ from typing import Any
 
 from sacfast.errors import ArgumentError, MissingExtraError
 from sacfast.files import write_whole
-from sacfast.store import AT_THE_FLOOR, VERDICTS, ScanRecord
+from sacfast.store import VERDICTS, ScanRecord, note
 
 EXIT_NOTHING, EXIT_FAILURE, EXIT_FLAGGED, EXIT_NOT_JUDGED = 0, 1, 3, 4
 
@@ -69,12 +69,16 @@ class Scan:
     @property
     def exit_code(self) -> int:
         """3: something is called stolen. 4: nothing is, but a suspect could not be judged (not
-        comparable, or at the floor of a null bank that is too small to say more). 0: neither."""
+        comparable, at the floor of a null bank that is too small to say more, or with a source's
+        very weights behind another config). 0: neither."""
         counts = self.counts
         if counts["stolen"]:
             return EXIT_FLAGGED
         unjudged = any(pair.at_floor for pair in self.record.pairs)
-        return EXIT_NOT_JUDGED if counts["not comparable"] or unjudged else EXIT_NOTHING
+        copies = any(model.copy_of for model in self.record.role("suspect"))
+        if counts["not comparable"] or unjudged or copies:
+            return EXIT_NOT_JUDGED
+        return EXIT_NOTHING
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Writes the rows to a file, whole or not at all.
@@ -120,7 +124,7 @@ def _rows(record: ScanRecord) -> Iterator[dict[str, Any]]:
     for pair in record.pairs:
         model = suspects[pair.suspect]
         facts = {**asdict(model), **asdict(pair), "source": pair.source or None}
-        facts["reason"] = "; ".join(filter(None, [model.reason, AT_THE_FLOOR * pair.at_floor]))
+        facts["reason"] = note(pair, model)
         yield {key: plain(facts[key]) for key in COLUMNS}
 
 
@@ -138,8 +142,13 @@ def _csv(rows: list[dict[str, Any]]) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, COLUMNS)
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: _no_formula(cell) for name, cell in row.items()} for row in rows)
     return text.getvalue().encode("utf-8")
+
+
+def _no_formula(cell: Any) -> Any:
+    """A name that a spreadsheet would run as a formula gets an apostrophe before it."""
+    return f"'{cell}" if isinstance(cell, str) and cell[:1] in tuple("=+-@\t\r") else cell
 
 
 def _parquet(rows: list[dict[str, Any]]) -> bytes:

@@ -12,16 +12,17 @@ import math
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from platform import python_version
+from typing import Any
 
 from sacfast.detector import Method
-from sacfast.errors import ModelError, NullBankError
 from sacfast.fingerprint import Fingerprint
 from sacfast.probes import ProbeSet
 from sacfast.registry import Entry
+from sacfast.scanning.casting import Cast, cast_models
 from sacfast.scanning.engine import MEMORY, TIMEOUT
 from sacfast.scanning.fingerprinting import fingerprint_models
 from sacfast.scanning.judge import Judgement, judge, mode_of
@@ -135,7 +136,7 @@ def run_plan(
     records = fingerprint_models(
         models, probes, store, workers=workers, timeout=timeout, memory=memory, progress=progress
     )
-    cast = _cast(records, plan)
+    cast = cast_models(records, plan)
     by_name = {record.name: record for record in cast.suspects}
 
     def outputs_of(record: ModelRecord) -> Fingerprint:
@@ -151,104 +152,71 @@ def run_plan(
         ridge=plan.ridge,
         fdr=plan.fdr,
     )
-    draws = len(set(cast.groups.values())) if judged.draws is None else judged.draws
-    can_show = reach(draws, len(judged.pairs), plan.fdr)
-    compared = {pair.suspect for pair in judged.pairs}
-    not_compared = [
-        PairRecord(record.name, "", "not comparable")
-        for record in cast.records
-        if record.role == "suspect"
-        and record.name not in compared
-        and record.status != "null model"
-    ]
     number = store.add_scan(
         ScanRecord(
             probe_digest=probes.digest,
-            facts={
-                "registry": plan.registry,
-                "method": plan.method,
-                "ridge": plan.ridge,
-                "fdr": plan.fdr,
-                "grouped": plan.grouped,
-                "reach": str(can_show),
-                "p_floor": can_show.p_floor,
-                "warnings": [*cast.warnings, *judged.warnings],
-                "versions": versions(),
-                "seconds": round(time.monotonic() - began, 3),
-            },
-            models=(*_annotated(cast.records, judged), *plan.left_out),
-            pairs=_ranked([*judged.pairs, *not_compared]),
+            facts=_facts(plan, cast, judged) | {"seconds": round(time.monotonic() - began, 3)},
+            models=_models(records, plan, cast, judged),
+            pairs=_pairs(plan, cast, judged),
             nulls=tuple(judged.nulls),
         )
     )
     return Scan(store.scan(number))
 
 
-@dataclass(frozen=True)
-class _Casting:
-    """Who plays which role once it is known which models gave outputs."""
-
-    records: list[ModelRecord]
-    sources: list[ModelRecord]
-    null_bank: list[ModelRecord]
-    suspects: list[ModelRecord]
-    groups: dict[str, str]
-    warnings: list[str]
-
-
-def _cast(records: list[ModelRecord], plan: Plan) -> _Casting:
-    """Settles the roles: a source must have run, a null model that did not is left out, and a
-    file that is byte for byte a source or a null model is recognised."""
-    warnings: list[str] = []
-    sources: dict[str, ModelRecord] = {}
-    for record in records:
-        if record.role == "source":
-            if record.status != "ok":
-                raise ModelError(f"scan: source {record.name} gave no outputs: {record.reason}")
-            sources.setdefault(record.model_digest, record)
-    nulls: dict[str, ModelRecord] = {}
-    for record in (record for record in records if record.role == "null"):
-        if record.status != "ok":
-            warnings.append(f"null model {record.name} left out: {record.reason}")
-        elif record.model_digest in sources:
-            raise NullBankError(
-                "scan: `null_bank` must hold independent models only, got "
-                f"{record.name}, byte-identical to source {sources[record.model_digest].name}"
-            )
-        elif record.model_digest in nulls:
-            twin = nulls[record.model_digest].name
-            warnings.append(f"null model {record.name} left out: byte-identical to {twin}")
-        else:
-            nulls[record.model_digest] = record
-    suspects, noted = [], []
-    for record in records:
-        if record.role == "suspect" and record.status == "ok":
-            if record.model_digest in nulls:
-                reason = f"byte-identical to null model {nulls[record.model_digest].name}"
-                record = replace(record, status="null model", reason=reason)
-            elif record.model_digest in sources:
-                reason = f"byte-identical to source {sources[record.model_digest].name}"
-                record = replace(record, reason=reason)
-            if record.status == "ok":
-                suspects.append(record)
-        noted.append(record)
-    group_of = dict(zip((e.name for e in plan.null_bank), plan.null_groups(), strict=True))
-    groups = {record.name: group_of[record.name] for record in nulls.values()}
-    return _Casting(noted, list(sources.values()), list(nulls.values()), suspects, groups, warnings)
+def _facts(plan: Plan, cast: Cast, judged: Judgement) -> dict[str, Any]:
+    draws = len(set(cast.groups.values())) if judged.draws is None else judged.draws
+    can_show = reach(draws, len(judged.pairs), plan.fdr)
+    return {
+        "registry": plan.registry,
+        "method": plan.method,
+        "ridge": plan.ridge,
+        "fdr": plan.fdr,
+        "grouped": plan.grouped,
+        "reach": str(can_show),
+        "p_floor": can_show.p_floor,
+        "warnings": [*cast.warnings, *judged.warnings],
+        "versions": versions(),
+    }
 
 
-def _annotated(records: list[ModelRecord], judged: Judgement) -> list[ModelRecord]:
-    """The records with what judging found out about the suspects."""
-    return [
+def _models(
+    records: list[ModelRecord], plan: Plan, cast: Cast, judged: Judgement
+) -> tuple[ModelRecord, ...]:
+    """Every model of the scan, with what casting and judging found out about the suspects."""
+    suspects = [
         replace(
             record,
-            reason=record.reason or judged.reasons.get(record.name, ""),
-            dropped=judged.dropped.get(record.name, 0),
+            reason="; ".join(filter(None, [record.reason, judged.reasons.get(judged_as)])),
+            dropped=judged.dropped.get(judged_as, 0),
         )
-        if record.role == "suspect"
-        else record
-        for record in records
+        for record in (*cast.suspects, *cast.twin_records)
+        for judged_as in [cast.twins.get(record.name, record.name)]
     ]
+    known = [record for record in records if record.role != "suspect"]
+    return (*known, *suspects, *cast.others, *plan.left_out)
+
+
+def _pairs(plan: Plan, cast: Cast, judged: Judgement) -> tuple[PairRecord, ...]:
+    """One comparison a suspect and source, and one row for each suspect that was not compared."""
+    copies = {record.name: record.copy_of for record in cast.suspects if record.copy_of}
+    compared: dict[str, list[PairRecord]] = {}
+    for pair in judged.pairs:
+        if copies.get(pair.suspect) == pair.source and pair.verdict != "stolen":
+            pair = replace(pair, verdict="suspicious")
+        compared.setdefault(pair.suspect, []).append(pair)
+    pairs = [pair for own in compared.values() for pair in own]
+    for record in cast.suspects:
+        if record.name not in compared:
+            compared[record.name] = [PairRecord(record.name, "", "not comparable")]
+            pairs += compared[record.name]
+    for twin, judged_as in cast.twins.items():
+        pairs += [replace(pair, suspect=twin) for pair in compared[judged_as]]
+    for record in (*cast.others, *plan.left_out):
+        known = record.status in ("source", "null model")
+        verdict = "left out" if known else "not comparable"
+        pairs.append(PairRecord(record.name, "", verdict))
+    return _ranked(pairs)
 
 
 def _ranked(pairs: list[PairRecord]) -> tuple[PairRecord, ...]:

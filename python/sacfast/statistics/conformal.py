@@ -61,7 +61,7 @@ def conformal_p(
         ShapeError: If the arrays are not 2-D with the same V, or `groups` has another length.
         ArgumentError: If a null score is NaN.
 
-    Source: [ours], METHOD.md section 6; without groups the standard split-conformal p-value
+    Source: [ours], docs/method.md, The score; without groups the standard split-conformal p-value
     (Bates et al., arXiv 2104.08279).
     """
     score = np.asarray(scores, dtype=np.float64)

@@ -26,7 +26,7 @@ def benjamini_hochberg(p: ArrayLike) -> NDArray[np.float64]:
     Raises:
         ArgumentError: If a value lies outside [0, 1].
 
-    Source: Benjamini & Hochberg 1995; METHOD.md section 6.
+    Source: Benjamini & Hochberg 1995; docs/method.md, The score.
     """
     values = np.asarray(p, dtype=np.float64)
     tested = ~np.isnan(values)
@@ -37,9 +37,10 @@ def benjamini_hochberg(p: ArrayLike) -> NDArray[np.float64]:
     q = np.full(values.shape, np.nan)
     if flat.size:
         order = np.argsort(flat, kind="stable")
-        stepped = flat[order] * flat.size / np.arange(1, flat.size + 1)
+        # n / k first: it is exact where p is 1 / n's multiple, so that q meets the level it should.
+        stepped = flat[order] * (flat.size / np.arange(1, flat.size + 1))
         monotone = np.minimum.accumulate(stepped[::-1])[::-1]
         adjusted = np.empty_like(flat)
-        adjusted[order] = np.minimum(monotone, 1.0)
+        adjusted[order] = np.clip(monotone, flat[order], 1.0)
         q[tested] = adjusted
     return q

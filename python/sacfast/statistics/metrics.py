@@ -34,7 +34,7 @@ def auc(stolen: ArrayLike, independent: ArrayLike) -> float:
     Raises:
         ArgumentError: If either is empty or holds NaN or Inf.
 
-    Source: METHOD.md section 5.
+    Source: docs/method.md, Measures.
     """
     positive = _finite_1d("auc", "stolen", stolen)
     negative = np.sort(_finite_1d("auc", "independent", independent))
@@ -60,7 +60,7 @@ def tpr_at_fpr(
     Raises:
         ArgumentError: If an argument is out of its range.
 
-    Source: METHOD.md section 5.
+    Source: docs/method.md, Measures.
     """
     if not 0 <= fpr < 1:
         raise ArgumentError(f"tpr_at_fpr: `fpr` must lie in [0, 1), got {fpr}")

@@ -39,10 +39,13 @@ class Reach:
         return max(0, math.ceil(_steady(self.pairs / (self.fdr * hits)) - 1))
 
     def __str__(self) -> str:
+        comparisons = f"{self.pairs} comparison{'s' * (self.pairs != 1)}"
         head = (
-            f"A null bank of {self.nulls} gives p-values down to {self.p_floor:.2g}; "
-            f"over {self.pairs} comparisons at FDR {self.fdr:g}"
+            f"{self.nulls} independent null models give p-values down to {self.p_floor:.2g}; "
+            f"over {comparisons} at FDR {self.fdr:g}"
         )
+        if not self.pairs:
+            return f"{head} there is nothing to show."
         if not self.possible:
             return (
                 f"{head} nothing can be called stolen, only suspicious: "
@@ -70,7 +73,7 @@ def reach(nulls: int, pairs: int, fdr: float = 0.05) -> Reach:
     Raises:
         ArgumentError: If an argument is out of its range.
 
-    Source: [ours], METHOD.md section 6.
+    Source: [ours], docs/method.md, The score.
     """
     if nulls < 0 or pairs < 0:
         raise ArgumentError(f"reach: `nulls` and `pairs` must be >= 0, got {nulls} and {pairs}")
