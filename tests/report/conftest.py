@@ -39,6 +39,7 @@ class Scanned:
     names: Sequence[str] = ()
     failed: Sequence[ModelRecord] = ()
     facts: dict[str, Any] = field(default_factory=dict)
+    probe_facts: dict[str, Any] = field(default_factory=dict)
     threshold: float = 0.31
     kind: str = "logits"
     keep_outputs: bool = True
@@ -60,8 +61,8 @@ class Scanned:
         names = [*self.names, *(f"someone/model-{i:04d}" for i in range(len(order)))]
         suspects = list(zip(names, order, strict=False))
         with Store(path) as store:
-            facts = {"kind": "jpeg", "count": self.probes, "parameters": {"quality": 25}}
-            store.add_probes(PROBE_DIGEST, facts)
+            probes = {"kind": "jpeg", "count": self.probes, "parameters": {"quality": 25}}
+            store.add_probes(PROBE_DIGEST, probes | self.probe_facts)
             models = [self._model(store, "source", n, self.shared + own[n]) for n in own]
             models += [
                 self._model(store, "null", f"null/model-{i:03d}", self.shared + self.noise(1.2))
@@ -85,7 +86,7 @@ class Scanned:
                     | {"reach": "A null bank of 30.", "warnings": []}
                     | self.facts,
                     (*models, *self.failed),
-                    tuple(pairs),
+                    (*pairs, *(PairRecord(m.name, "", "not comparable") for m in self.failed)),
                     tuple(nulls if self.nulls else ()),
                 )
             )

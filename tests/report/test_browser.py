@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 import subprocess
@@ -65,6 +66,41 @@ def test_page_draws_without_a_word_on_the_console(page, browse) -> None:
         "not comparable", "–", "–", "failed: no config.json",
     ]  # fmt: skip
     assert "NaN" not in document.split("<main>")[1].split("<footer>")[0]
+
+
+def test_long_reason_is_shown_whole(page, browse) -> None:
+    reason = "a reason of many words that ends in what to do " * 12 + "run this --command"
+    measured = """
+        const cut = [...document.querySelectorAll(".remark, .remark *")]
+          .some((part) => part.clientHeight && part.scrollHeight > part.clientHeight + 1);
+        document.title = cut ? "cut" : "whole";
+    """
+    failed = (ModelRecord("suspect", "broken", "", "failed", reason),)
+    document, _ = browse(page(failed=failed).path, measured)
+    assert f"failed: {reason}" in column(document, 9)
+    assert "<title>whole</title>" in document
+
+
+def test_scores_open_on_their_first_facet(page, browse) -> None:
+    made = page(sources=("other", "mine"), stolen=0, innocent=3, threshold=math.nan)
+    listed = """
+        const { options, value } = document.querySelector("#scores select");
+        document.title = [...options].map((option) => option.text).join() + "=" + value;
+    """
+    document, _ = browse(made.path, listed)
+    assert "<title>other · logits,mine · logits=0</title>" in document
+    [note] = re.findall(r'id="scores-note">(.*?)</p>', document)
+    assert "no single score was enough to be called stolen" in note
+
+
+def test_click_on_a_mark_finds_it_in_the_table_after_a_redraw(page, browse) -> None:
+    click = """
+        document.querySelector("#scores select").dispatchEvent(new Event("change"));
+        document.querySelector("#scores-plot").emit(
+          "plotly_click", { points: [{ customdata: "acme/fox" }] });
+    """
+    document, _ = browse(page(sources=("mine/a", "mine/b"), names=("acme/fox",)).path, click)
+    assert column(document, 0) == ["acme/fox"] * 2
 
 
 def test_hostile_names_do_nothing(page, browse) -> None:

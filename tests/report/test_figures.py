@@ -50,6 +50,18 @@ def test_suspects_stand_beside_the_bank_in_their_own_access_mode() -> None:
     }
 
 
+def test_facet_with_the_most_pressing_suspect_comes_first() -> None:
+    pairs = [
+        PairRecord("a", "mine", "no evidence", 0.1, mode="labels"),
+        PairRecord("b", "mine", "suspicious", 0.4, mode="logits"),
+        PairRecord("b", "other", "stolen", 0.5, mode="logits"),
+    ]
+    nulls = [NullRecord("other", "labels", 0.5, (0.1,)), NullRecord("mine", "labels", 0.5, (0.1,))]
+    assert list(shown([suspect("a"), suspect("b")], pairs, nulls)) == [
+        ("other", "logits"), ("mine", "logits"), ("mine", "labels"), ("other", "labels"),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("score", [0.5, math.nan])
 def test_scores_without_a_bank_get_a_facet_of_their_own(score) -> None:
     pair = PairRecord("a", "mine", "not comparable", score, mode="logits")

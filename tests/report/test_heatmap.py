@@ -10,6 +10,7 @@ import pytest
 from sacfast.fingerprint import FingerprintKey
 from sacfast.report.heatmap import MAX_PROBES, MAX_SOURCES, heat_maps
 from sacfast.store import Store
+from tests.oracle import packed
 
 
 @pytest.fixture
@@ -29,19 +30,10 @@ def maps(store):
             }
         for one in found:
             for panel in one["panels"]:
-                packed = np.frombuffer(base64.b64decode(panel["map"]), np.int8) / 100
-                panel["map"] = packed
+                panel["map"] = np.frombuffer(base64.b64decode(panel["map"]), np.int8) / 100
         return found, raw
 
     return made
-
-
-def plain_correlation(outputs):
-    """Double centring and cosine, straight from the definition; strict upper triangle."""
-    centred = outputs - outputs.mean(axis=1, keepdims=True)
-    centred -= centred.mean(axis=0)
-    centred /= np.linalg.norm(centred, axis=1, keepdims=True)
-    return (centred @ centred.T)[np.triu_indices(len(centred), 1)]
 
 
 def test_panels_are_source_top_suspects_and_one_independent(maps) -> None:
@@ -57,10 +49,8 @@ def test_maps_hold_the_correlations_of_their_probes(maps) -> None:
     assert sorted(order) == list(range(60))
     for panel in one["panels"]:
         role = {"independent": "null"}.get(panel["role"], panel["role"])
-        outputs = raw[role, panel["name"]].astype(np.float64)
-        expected = plain_correlation(outputs)
         square = np.eye(60)
-        square[np.triu_indices(60, 1)] = expected
+        square[np.triu_indices(60, 1)] = packed(raw[role, panel["name"]])
         square = np.maximum(square, square.T) + np.minimum(square, square.T) - np.eye(60)
         shown = square[np.ix_(order, order)][np.triu_indices(60, 1)]
         # Half a hundredth of rounding, and float32.
@@ -69,7 +59,7 @@ def test_maps_hold_the_correlations_of_their_probes(maps) -> None:
 
 def test_order_puts_probes_together_that_the_source_finds_alike(maps) -> None:
     [one], raw = maps()
-    source = plain_correlation(raw["source", "mine/resnet"].astype(np.float64))
+    source = packed(raw["source", "mine/resnet"])
 
     def neighbours(order):
         square = np.zeros((60, 60))
@@ -100,7 +90,7 @@ def test_labels_are_drawn_beside_logits(maps) -> None:
     assert all(np.abs(panel["map"]).max() <= 1 for panel in one["panels"])
 
 
-def test_several_sources_the_most_accused_first(maps) -> None:
+def test_several_sources_that_of_the_most_pressing_suspect_first(maps) -> None:
     sources = [f"mine/model-{i:02d}" for i in range(MAX_SOURCES + 2)]
     found, _ = maps(sources=[*sources[1:], sources[0]][::-1], nulls=3)
     assert [one["source"] for one in found[:1]] == [sources[0]]

@@ -12,7 +12,7 @@ import pytest
 
 from sacfast.errors import ArgumentError, StoreError
 from sacfast.report import write_report
-from sacfast.store import ModelRecord, PairRecord, ScanRecord, Store
+from sacfast.store import VERDICTS, ModelRecord, PairRecord, ScanRecord, Store
 
 HOSTILE = (
     "</script><script>document.title='run'</script>",
@@ -43,6 +43,22 @@ def test_guide_explains_the_method_of_the_scan(page) -> None:
     assert "(Pearson)" in explained["pearson"]
     assert "as this scan asked for" in explained["paper"]
     assert ["decides nothing" in text for text in explained.values()] == [True, True, False]
+
+
+def test_guide_explains_every_word_that_the_page_uses(page) -> None:
+    made = page()
+    guide = re.search(r'<dl class="guide">.*?</dl>', made.html, re.S)
+    assert guide
+    assert re.findall(r"<dt>(.*?)</dt>", guide[0]) == [
+        "score", "z", "p", "q", *VERDICTS, "distance", "kind", "group", "method", "ridge",
+    ]  # fmt: skip
+    assert "at the floor" in guide[0]
+
+
+def test_images_of_the_probe_set_are_not_called_sources(page) -> None:
+    made = page(probe_facts={"sources": ["ab", "cd"]})
+    assert "<dt>images</dt><dd>ab, cd</dd>" in made.html
+    assert "<dt>sources</dt>" not in made.html
 
 
 def test_page_needs_nothing_but_itself(page) -> None:

@@ -8,15 +8,14 @@ from sacfast.report.summary import (
     counts,
     facts,
     sentence,
-    suspect_verdicts,
     verdict_rows,
     visible,
 )
-from sacfast.store import ModelRecord, PairRecord, ScanRecord
+from sacfast.store import AT_THE_FLOOR, ModelRecord, PairRecord, ScanRecord
 
 
 def scan(verdicts: dict[str, list[str]], statuses: dict[str, str] | None = None) -> ScanRecord:
-    """Suspects with one verdict a source; those of `statuses` have none."""
+    """Suspects with one verdict a source; those of `statuses` were not compared."""
     models = [ModelRecord("suspect", name, "", "ok", "", "", "", "logits") for name in verdicts]
     models += [
         ModelRecord("suspect", n, "", status, "why") for n, status in (statuses or {}).items()
@@ -25,6 +24,10 @@ def scan(verdicts: dict[str, list[str]], statuses: dict[str, str] | None = None)
         PairRecord(name, f"source-{i}", verdict, 0.5, 1.0, 0.1, 0.2, 0.3)
         for name, given in verdicts.items()
         for i, verdict in enumerate(given)
+    ]
+    pairs += [
+        PairRecord(name, "", "left out" if status == "source" else "not comparable")
+        for name, status in (statuses or {}).items()
     ]
     return ScanRecord("p", {"fdr": 0.05}, tuple(models), tuple(pairs))
 
@@ -62,9 +65,9 @@ def test_sentence(verdicts, statuses, said) -> None:
 def test_suspect_counts_once_by_its_worst_verdict() -> None:
     record = scan(
         {"a": ["no evidence", "stolen"], "b": ["suspicious", "not comparable"]},
-        {"c": "failed", "d": "duplicate of a"},
+        {"c": "failed", "d": "source"},
     )
-    assert suspect_verdicts(record) == {
+    assert record.verdicts() == {
         "a": "stolen", "b": "suspicious", "c": "not comparable", "d": "left out",
     }  # fmt: skip
     assert list(counts(record).values()) == [1, 1, 1, 0, 1]
@@ -85,6 +88,21 @@ def test_dropped_probes_are_told_beside_the_reason() -> None:
     pair = PairRecord("a", "source", "no evidence")
     [row] = verdict_rows(ScanRecord("p", {}, (model,), (pair,)))
     assert row.cells()[9] == "ok: 3 probes dropped"
+
+
+def test_note_stands_on_the_comparison_that_it_is_of() -> None:
+    model = ModelRecord("suspect", "a", "", "ok", copy_of="source-1", dropped=1)
+    pairs = (
+        PairRecord("a", "source-0", "suspicious", at_floor=True),
+        PairRecord("a", "source-1", "suspicious"),
+        PairRecord("a", "source-2", "no evidence"),
+    )
+    rows = verdict_rows(ScanRecord("p", {}, (model,), pairs))
+    assert [row.cells()[9] for row in rows] == [
+        f"ok: {AT_THE_FLOOR}; 1 probe dropped",
+        "ok: its weights are those of source source-1, byte for byte; 1 probe dropped",
+        "ok: 1 probe dropped",
+    ]
 
 
 def test_facts_are_flattened_and_said_in_words() -> None:

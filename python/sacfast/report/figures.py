@@ -2,7 +2,8 @@
 
 A facet is one source in one access mode: scores of suspects that answer with labels are comparable
 with the null bank passed through labels, not with its logits. A facet names its suspects by their
-rows in the verdict table, so that no number travels twice.
+rows in the verdict table, so that no number travels twice. The page opens on the first facet, which
+holds the first comparison of the table, the most pressing one.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from sacfast.text import visible
 
 def facets(scan: ScanRecord, rows: Sequence[Row]) -> list[dict[str, Any]]:
     """One entry a source and access mode: the bank's scores, the threshold, the suspects' rows.
+
+    The facet with the most pressing suspect comes first, one without suspects last.
 
     Scores whose source and access mode have no null bank get a facet without one, so that no number
     of the table is missing from the figure.
@@ -35,7 +38,7 @@ def facets(scan: ScanRecord, rows: Sequence[Row]) -> list[dict[str, Any]]:
         if row.model is not None and number(row.pair.score) is not None:
             key = (row.pair.source, row.pair.mode)
             shown.setdefault(key, _facet(*key, None, ()))["rows"].append(i)
-    return list(shown.values())
+    return sorted(shown.values(), key=lambda facet: min(facet["rows"], default=len(rows)))
 
 
 def _facet(

@@ -23,8 +23,8 @@ from sacfast.detector import usable_probes
 from sacfast.fingerprint import Fingerprint
 from sacfast.kernels import correlation
 from sacfast.kernels.canonical import canonical_outputs, center_of
-from sacfast.report.summary import OUTCOMES, number
-from sacfast.store import ModelRecord, PairRecord, ScanRecord, Store
+from sacfast.report.summary import number
+from sacfast.store import VERDICTS, ModelRecord, PairRecord, ScanRecord, Store
 from sacfast.text import visible
 
 MAX_PROBES = 200
@@ -33,14 +33,15 @@ TOP_SUSPECTS = 3
 
 
 def heat_maps(scan: ScanRecord, store: Store) -> list[dict[str, Any]]:
-    """The maps of every source that has outputs in the store, the most accused sources first."""
-    accused: dict[str, list[PairRecord]] = {model.name: [] for model in scan.role("source")}
-    for pair in sorted(scan.pairs, key=lambda pair: OUTCOMES.index(pair.verdict)):
-        if pair.source in accused and number(pair.score) is not None:
-            accused[pair.source].append(pair)
-    order = {model.name: model for model in scan.role("source")}
-    first = sorted(order, key=lambda name: -sum(p.verdict == "stolen" for p in accused[name]))
-    shown = (_source_maps(scan, store, order[name], accused[name]) for name in first[:MAX_SOURCES])
+    """The maps of every source that has outputs in the store, that of the most pressing suspect
+    first, like the facets of the scores figure."""
+    sources = {model.name: model for model in scan.role("source")}
+    accused: dict[str, list[PairRecord]] = {}
+    for pair in sorted(scan.pairs, key=lambda pair: VERDICTS.index(pair.verdict)):
+        if pair.source in sources and number(pair.score) is not None:
+            accused.setdefault(pair.source, []).append(pair)
+    order = [*accused, *(name for name in sources if name not in accused)][:MAX_SOURCES]
+    shown = (_source_maps(scan, store, sources[name], accused.get(name, [])) for name in order)
     return [maps for maps in shown if maps]
 
 

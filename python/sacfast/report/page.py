@@ -29,7 +29,7 @@ from sacfast.report.summary import (
     verdict_rows,
     warnings,
 )
-from sacfast.store import ScanRecord, Store
+from sacfast.store import VERDICTS, ScanRecord, Store
 from sacfast.text import visible
 
 
@@ -69,6 +69,7 @@ def _page(store: Store, scan: ScanRecord) -> str:
     method = scan.facts.get("method", "partial")
     rows = verdict_rows(scan)
     data = {
+        "order": VERDICTS,
         "verdicts": [row.cells() for row in rows],
         "models": model_rows(scan),
         "facets": facets(scan, rows),
@@ -94,7 +95,7 @@ def _page(store: Store, scan: ScanRecord) -> str:
         nulls=sum(model.status == "ok" for model in scan.role("null")),
         warnings=warnings(scan),
         reach=visible(str(scan.facts.get("reach") or "")),
-        probes=facts({"digest": scan.probe_digest, **store.probes(scan.probe_digest)}),
+        probes=facts(_probes(scan, store)),
         facts=facts(scan.facts),
         method=method,
         store_name=visible(Path(store.path).name),
@@ -109,6 +110,13 @@ def _page(store: Store, scan: ScanRecord) -> str:
         scripts=[Markup(script) for script in scripts],
         data=Markup(_json(data)),
     )
+
+
+def _probes(scan: ScanRecord, store: Store) -> dict[str, Any]:
+    """The probe set's facts; its "sources" are images, and a source here is a model."""
+    known = store.probes(scan.probe_digest).items()
+    named = {"images" if name == "sources" else name: value for name, value in known}
+    return {"digest": scan.probe_digest, **named}
 
 
 def _json(data: Mapping[str, Any]) -> str:

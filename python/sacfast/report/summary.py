@@ -13,27 +13,19 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, NamedTuple
 
-from sacfast.store import AT_THE_FLOOR, VERDICTS, ModelRecord, PairRecord, ScanRecord
+from sacfast.store import VERDICTS, ModelRecord, PairRecord, ScanRecord, note
 from sacfast.text import visible
 
-#: The verdicts, and what stands for an entry of the registry that was never compared.
-OUTCOMES = (*VERDICTS, "left out")
-_FAILED = ("failed", "refused")
 _LISTED = 4
 
 #: Facts of a scan that the page shows in places of their own.
 _SHOWN_ELSEWHERE = ("reach", "warnings")
 
 
-def suspect_verdicts(scan: ScanRecord) -> dict[str, str]:
-    """The worst verdict of every suspect, "left out" for entries that were not compared."""
-    return {model.name: _unpaired(model) for model in scan.role("suspect")} | scan.verdicts()
-
-
 def counts(scan: ScanRecord) -> dict[str, int]:
-    """How many suspects have each verdict, in the order of `OUTCOMES`."""
-    found = Counter(suspect_verdicts(scan).values())
-    return {verdict: found[verdict] for verdict in OUTCOMES}
+    """How many suspects have each verdict, in the order of `VERDICTS`."""
+    found = Counter(scan.verdicts().values())
+    return {verdict: found[verdict] for verdict in VERDICTS}
 
 
 def sentence(scan: ScanRecord) -> str:
@@ -81,34 +73,24 @@ class Row(NamedTuple):
             pair.verdict,
             *(number(x) for x in (pair.score, pair.z, pair.p, pair.q, pair.distance)),
             visible(pair.mode or (model.outputs_kind if model else "")) or None,
-            _status(model, AT_THE_FLOOR * pair.at_floor) if model else None,
+            _status(model, note(pair, model)) if model else None,
         ]
 
 
 def verdict_rows(scan: ScanRecord) -> list[Row]:
     """One row a comparison, worst verdict first."""
     suspects = {model.name: model for model in scan.role("suspect")}
-    paired = {pair.suspect for pair in scan.pairs}
     rows = [Row(pair, suspects.get(pair.suspect)) for pair in scan.pairs]
-    rows += [
-        Row(PairRecord(model.name, "", _unpaired(model)), model)
-        for name, model in suspects.items()
-        if name not in paired
-    ]
-    return sorted(rows, key=lambda row: OUTCOMES.index(row.pair.verdict))
+    return sorted(rows, key=lambda row: VERDICTS.index(row.pair.verdict))
 
 
-def _status(model: ModelRecord, note: str = "") -> str:
-    """Status and reason in one text, dropped probes and a note on the comparison included."""
+def _status(model: ModelRecord, told: str) -> str:
+    """Status, what is told of the model or the comparison, and dropped probes in one text."""
     dropped = (
         f"{model.dropped:,} probe{'s' * (model.dropped != 1)} dropped" if model.dropped else ""
     )
-    told = "; ".join(filter(None, [visible(model.reason), dropped, note]))
-    return f"{visible(model.status)}: {told}" if told else visible(model.status)
-
-
-def _unpaired(model: ModelRecord) -> str:
-    return "not comparable" if model.status in _FAILED else "left out"
+    remark = "; ".join(filter(None, [visible(told), dropped]))
+    return f"{visible(model.status)}: {remark}" if remark else visible(model.status)
 
 
 def model_rows(scan: ScanRecord) -> list[list[Any]]:
@@ -118,7 +100,7 @@ def model_rows(scan: ScanRecord) -> list[list[Any]]:
             model.role,
             visible(model.name),
             visible(model.group) or None,
-            _status(model),
+            _status(model, model.reason),
             visible(model.outputs_kind) or None,
             visible(model.model_digest) or None,
             visible(model.preprocessing_digest) or None,

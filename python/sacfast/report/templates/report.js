@@ -4,7 +4,6 @@
   const $ = (selector, root = document) => root.querySelector(selector);
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const data = JSON.parse($("#data").textContent);
-  const VERDICTS = ["stolen", "suspicious", "not comparable", "no evidence", "left out"];
   const collator = new Intl.Collator("en", { numeric: true });
 
   // Names are other people's text: they enter the page as text only, never as markup.
@@ -39,7 +38,7 @@
       made.textContent = small(value);
     } else {
       const text = element("span", "", value);
-      if (value.length > 40) text.title = value;
+      if (as === "name" && value.length > 40) text.title = value;
       made.append(text);
     }
     return made;
@@ -103,7 +102,7 @@
       heads.forEach((other) => other.setAttribute("aria-sort", "none"));
       head.setAttribute("aria-sort", order);
       const sign = order === "ascending" ? 1 : -1;
-      const value = (i) => (k === verdictAt ? VERDICTS.indexOf(rows[i][k]) : rows[i][k]);
+      const value = (i) => (k === verdictAt ? data.order.indexOf(rows[i][k]) : rows[i][k]);
       sorted = rows.map((_, i) => i).sort((i, j) => {
         const a = value(i), b = value(j);
         if (a === null || b === null) return (a === null) - (b === null) || i - j;  // missing: last
@@ -154,9 +153,7 @@
       root.hidden = true;
       return () => {};
     }
-    const several = new Set(facets.map((facet) => facet.mode)).size > 1;
-    const names = facets.map((facet) => facet.source + (several ? ` · ${facet.mode}` : ""));
-    const chosen = picker(root, names, () => draw());
+    const chosen = picker(root, facets.map((facet) => `${facet.source} · ${facet.mode}`), () => draw());
     const LOOKS = {
       "no evidence": ["quiet", "circle-open", 9], suspicious: ["suspicious", "diamond", 11], stolen: ["stolen", "circle", 12],
     };
@@ -180,6 +177,15 @@
         },
       };
     });
+
+    const find = (event) => {
+      const name = event.points[0].customdata;
+      if (typeof name !== "string") return;
+      const search = $("#verdicts input[type=search]");
+      search.value = name;
+      search.dispatchEvent(new Event("input"));
+      $("#verdicts").scrollIntoView();
+    };
 
     const draw = () => {
       const facet = facets[chosen()];
@@ -206,7 +212,7 @@
         type: "histogram", x: facet.null, name: "null bank", nbinsx: 40, marker: { color: colour("bank") },
         hovertemplate: "%{y} of the null bank, scores %{x}<extra></extra>",
       });
-      Plotly.react(plot, traces, {
+      Plotly.newPlot(plot, traces, {  // anew: on paper it is as wide as the paper
         font: font(), paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false, bargap: 0.06,
         margin: { l: 105, r: 20, t: 28, b: 46 }, hovermode: "closest", dragmode: false, shapes, annotations,
         hoverlabel: { bgcolor: colour("panel"), bordercolor: colour("line"), font: { ...font(), color: colour("text") }, align: "left" },
@@ -220,20 +226,13 @@
       $("#scores-note").textContent = [
         facet.null.length ? "" : "For this source and access mode there are no scores of the null bank.",
         facet.null.length && facet.threshold === null
-          ? "No threshold is drawn: in this scan no score could have been called stolen." : "",
+          ? "No threshold is drawn: in this scan no single score was enough to be called stolen." : "",
         ...traces.filter((trace) => trace.step > 1).map((trace) => `One in ${trace.step} drawn of those with ${trace.name}.`),
         "Height within a band means nothing. Click a mark to find it in the table.",
       ].filter(Boolean).join(" ");
+      plot.on("plotly_click", find);
     };
     draw();
-    plot.on("plotly_click", (event) => {
-      const name = event.points[0].customdata;
-      if (typeof name !== "string") return;
-      const search = $("#verdicts input[type=search]");
-      search.value = name;
-      search.dispatchEvent(new Event("input"));
-      $("#verdicts").scrollIntoView();
-    });
     return draw;
   };
 
