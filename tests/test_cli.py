@@ -133,7 +133,7 @@ def test_fingerprint_and_compare(house):
     assert 0 < float(re.search(r"distance +([\d.]+)", out)[1]) < 2
     _, err = sacfast(
         "compare", "mine/good-00", "registry/nothing", "--probes", "probes.safetensors",
-        cwd=root, code=1,
+        cwd=root, code=2,
     )  # fmt: skip
     assert "`a` and `b` must be paths of models" in err
 
@@ -149,18 +149,23 @@ def test_probes_show_checks_the_digest(house, tmp_path):
     assert err.startswith("error: ")
 
 
-def test_errors_are_messages_with_exit_code_1(house):
+def test_errors_are_messages_not_tracebacks(house):
     _, err = sacfast(
         "scan", "registry", "--source", "absent", "--probes", "probes.safetensors",
-        "--null-bank", "bank", cwd=house["root"], code=1,
+        "--null-bank", "bank", cwd=house["root"], code=2,
     )  # fmt: skip
-    assert err.startswith("error: scan: `sources` must be paths of models")
+    assert err.startswith("error: scan: --source must be paths of models")
     _, err = sacfast("report", "absent.db", cwd=house["root"], code=1)
     assert "absent.db" in err
 
 
-def test_usage_errors_have_exit_code_2():
+def test_usage_errors_have_exit_code_2(house):
     sacfast("scan", code=2)
+    base = ("scan", "registry", "--source", "mine/good-00", "--probes", "probes.safetensors")
+    _, err = sacfast(*base, "--null-bank", "bank", "--fdr", 5, cwd=house["root"], code=2)
+    assert "--fdr must lie in (0, 1), got 5.0" in err
+    _, err = sacfast(*base, "--null-bank", "no", cwd=house["root"], code=2)
+    assert "--null-bank must be a directory of models, got no" in err
     sacfast("no-such-command", code=2)
     sacfast("probes", "build", "x", "--quality", "0", code=2)
 
@@ -168,11 +173,18 @@ def test_usage_errors_have_exit_code_2():
 @pytest.mark.parametrize(
     "command",
     [[], ["scan"], ["fingerprint"], ["compare"], ["report"], ["doctor"], ["demo"],
-     ["probes", "build"], ["probes", "show"]],
+     ["probes", "build"], ["probes", "show"], ["probes", "export"]],
 )  # fmt: skip
 def test_every_command_has_help_with_an_example(command):
     out, _ = sacfast(*command, "--help")
     assert "Example" in out or "Start with: sacfast demo" in out
+
+
+def test_probes_are_exported_for_a_service(house, tmp_path):
+    out, _ = sacfast("probes", "export", "probes.safetensors", tmp_path / "ask", cwd=house["root"])
+    assert out.startswith("24 images: ")
+    with Image.open(tmp_path / "ask" / "0023.png") as image:
+        assert image.size == (32, 32)
 
 
 def test_doctor_and_version():

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from sacfast.errors import ArgumentError, DtypeError, ProbeError
-from sacfast.probes import ProbeSet, build_probes
+from sacfast.probes import ProbeSet, build_probes, export_probes
 from sacfast.probes import images as images_module
 
 
@@ -259,3 +260,14 @@ def test_importing_the_room_loads_no_imaging_library() -> None:
         "sys.exit(any(name in sys.modules for name in ('PIL', 'nvidia.dali', 'torch')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_exported_probes_are_the_pixels_in_order(tmp_path: Path) -> None:
+    images = np.random.default_rng(3).integers(0, 256, (5, 12, 10, 3), dtype=np.uint8)
+    probes = build_probes(images, kind="jpeg", count=5)
+    paths = export_probes(probes, tmp_path / "ask")
+    assert [path.name for path in paths] == [f"{i:04d}.png" for i in range(5)]
+    for pixels, path in zip(probes.pixels, paths, strict=True):
+        np.testing.assert_array_equal(np.asarray(Image.open(path)), pixels)
+    with pytest.raises(ProbeError, match="`folder` must be empty"):
+        export_probes(probes, tmp_path / "ask")
