@@ -85,6 +85,22 @@ def test_a_small_bank_can_only_raise_suspicion(world):
     assert found.exit_code == 4
 
 
+def test_suspicious_above_the_floor_is_not_at_the_floor(world):
+    world.bank(59)
+    nulls = [np.load(p / "outputs.npy") for p in sorted((world.root / "bank").iterdir())]
+    detector = Detector([world.source.astype(np.float32)], nulls)
+    target = np.sort(detector.null_scores[:, 0])[-2:].mean()  # p = 2 / 60
+    suspect = min(
+        (world.logits() + w * world.source for w in np.linspace(0, 1, 200)),
+        key=lambda o: abs(detector.scores([o]).score[0, 0] - target),
+    )
+    world.answers("registry/doubtful", suspect)
+    found = run(world, fdr=0.01)
+    [row] = found.rows()
+    assert (row["verdict"], row["p"], row["reason"]) == ("suspicious", 2 / 60, "")
+    assert found.exit_code == 0
+
+
 def test_nothing_found_is_exit_code_0(world):
     world.bank(39)
     world.answers("registry/innocent", world.logits())

@@ -303,7 +303,7 @@ def _verdict(p: float, q: float, p_floor: float, fdr: float) -> str:
 
 
 def _at_floor(p: float, p_floor: float) -> bool:
-    return p <= p_floor * (1 + 1e-9)
+    return bool(p <= p_floor * (1 + 1e-9))  # a plain bool: SQLite keeps NumPy's as bytes
 
 
 def _threshold(null: NDArray[np.float64], groups: list[str], p_called: float) -> float:
