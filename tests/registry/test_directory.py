@@ -208,16 +208,17 @@ def unprivileged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
     user = os.geteuid()
     yield Path("registry")
     os.seteuid(user)
-    for folder in (registry / "locked", registry / "models--a" / "snapshots"):
-        folder.chmod(0o755)
+    for name in ("locked", "models--a/snapshots", "net/locked"):
+        (registry / name).chmod(0o755)
 
 
 @pytest.mark.parametrize("mode", [0o000, 0o444, 0o111])
 def test_folders_without_permission_are_rows(unprivileged: Path, mode: int) -> None:
     touch(unprivileged, "locked/net/config.json", "models--a/snapshots/1/config.json", "a.npy")
+    touch(unprivileged, "net/config.json", "net/locked/net/config.json")
     (unprivileged / "models--b").mkdir()
     (unprivileged / "models--b" / "snapshots").symlink_to("/root")
-    for name in ("locked", "models--a/snapshots"):
+    for name in ("locked", "models--a/snapshots", "net/locked"):
         (unprivileged / name).chmod(mode)
     if os.geteuid() == 0:
         os.seteuid(65534)
@@ -227,6 +228,8 @@ def test_folders_without_permission_are_rows(unprivileged: Path, mode: int) -> N
         "locked/net" if inside else "locked",
         "models--a/snapshots/1" if inside else "models--a/snapshots",
         "models--b/snapshots",
+        "net",
+        "net/locked/net" if inside else "net/locked",
     }
 
 

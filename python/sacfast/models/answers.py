@@ -38,7 +38,8 @@ def checked_answers(answers: NDArray[Any], kind: str, rows: int) -> NDArray[Any]
     wanted = 1 if kind == "labels" else 2
     if answers.ndim != wanted:
         raise ModelError(
-            f"the answers are {kind} and must have {wanted} axes, not the shape {answers.shape}"
+            f"the answers are {kind} and must have {wanted} {'axis' if wanted == 1 else 'axes'}, "
+            f"not the shape {answers.shape}"
         )
     if len(answers) != rows:
         raise ModelError(f"there are answers to {len(answers)} probes, the probe set has {rows}")

@@ -140,14 +140,14 @@ def _walk(
             aside = name.startswith(".") or (cache and name != _SNAPSHOTS)
             yield from _visit(path, depth + 1, quiet=quiet or aside)
             continue
-        unseen = is_folder is None and not (quiet and path.is_symlink())
+        unseen = is_folder is None and not (quiet and _is_link(path))
         if unseen or (formats.is_model_file(name) and not (marked and _is_part(name, names))):
             yield path
 
 
 def _visit(folder: Path, depth: int, *, quiet: bool) -> Iterator[Path]:
     """A folder below the registry: a model, a holder of models, or a leaf that gets a row."""
-    link = folder.is_symlink()
+    link = _is_link(folder)
     if link and not _is_below_registry(folder, depth):
         yield folder
         return
@@ -180,7 +180,7 @@ def _has_snapshots(folder: Path) -> bool:
     """Whether a folder named like a Hugging Face cache is one: a link as snapshots makes none."""
     snapshots = folder / _SNAPSHOTS
     try:
-        return not snapshots.is_symlink() and any(
+        return not _is_link(snapshots) and any(
             _is_folder(snapshots / name) for name in _names(snapshots)
         )
     except OSError:
@@ -193,6 +193,13 @@ def _is_folder(path: Path) -> bool | None:
         return stat.S_ISDIR(path.stat().st_mode)
     except (OSError, ValueError):
         return None
+
+
+def _is_link(path: Path) -> bool:
+    try:
+        return path.is_symlink()
+    except OSError:
+        return False
 
 
 def _is_below_registry(link: Path, depth: int) -> bool:
