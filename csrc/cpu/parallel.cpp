@@ -4,7 +4,6 @@
 #include <atomic>
 #include <exception>
 #include <mutex>
-#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -32,8 +31,8 @@ void parallel_for(std::int64_t tasks, int threads, const std::function<void(std:
     for (std::int64_t h = 0; h < helpers; ++h) {
         try {
             pool.emplace_back(work);
-        } catch (const std::system_error&) {
-            break;  // the system grants no more threads: those that run do all the tasks
+        } catch (...) {
+            break;  // no thread or no memory for one more: those that run do all the tasks
         }
     }
     work();

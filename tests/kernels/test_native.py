@@ -34,7 +34,8 @@ def test_build_info_says_what_was_built():
     cuda = info["cuda"]
     if not cuda["built"]:
         assert cuda["reason"].startswith("not built: ")
-    elif cuda["loaded"]:
+    else:
+        assert cuda["loaded"], cuda["reason"]
         assert cuda["toolkit"]
         assert cuda["architectures"]
         assert bool(cuda["devices"]) != bool(cuda["reason"])
@@ -84,12 +85,35 @@ def test_threads_follow_pytorch_where_it_is_loaded(set_threads):
 
 
 @pytest.mark.parametrize(
-    ("asked", "expected"), [("3", 3), ("5,2", 5), ("", None), ("many", None), ("0", None)]
+    ("asked", "expected"),
+    [
+        ("3", 3),
+        ("5,2", 5),
+        ("007", 7),
+        ("99999999999", 1024),
+        ("9" * 5000, 1024),
+        ("", None),
+        ("many", None),
+        ("0", None),
+        ("\u00b2", None),
+    ],
 )
 def test_threads_without_pytorch(asked, expected):
     code = "from sacfast.kernels import _native; print(_native.threads())"
     processors = len(os.sched_getaffinity(0))
     assert int(run(code, OMP_NUM_THREADS=asked)) == (expected or processors)
+
+
+def test_where_no_more_threads_can_be_started_those_that_run_do_the_work():
+    code = (
+        "import resource, numpy as np; from sacfast.kernels import correlation;"
+        "x = np.random.default_rng(0).normal(size=(100, 40, 30));"
+        "alone = [correlation(one[None])[0] for one in x];"  # on three threads at most
+        "size = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize();"
+        "resource.setrlimit(resource.RLIMIT_AS, (size + 2**26,) * 2);"  # stacks of a few threads
+        "print((correlation(x) == alone).all())"
+    )
+    assert run(code, OMP_NUM_THREADS="64", OPENBLAS_NUM_THREADS="1") == "True"
 
 
 def test_the_kernels_load_neither_frameworks_nor_the_references():

@@ -19,6 +19,8 @@ from sacfast.errors import BackendError
 if TYPE_CHECKING:
     from types import ModuleType
 
+_MOST_THREADS = 1024  # that the environment may ask for
+
 
 def _load(name: str, cure: str) -> ModuleType:
     qualified = f"sacfast.{name}"
@@ -38,7 +40,7 @@ def core() -> Any:
     """Return the module `_core`.
 
     Raises:
-        BackendError: it was not built, or fails to load.
+        BackendError: If it was not built, or fails to load.
     """
     return _load("_core", "install the package (`pip install .`); a source tree has no modules")
 
@@ -46,15 +48,17 @@ def core() -> Any:
 def threads() -> int:
     """Return how many threads a kernel may use.
 
-    PyTorch's setting where PyTorch is loaded, else `OMP_NUM_THREADS`, else the processors that
-    this process may run on. The number changes how fast a result comes, never its bits.
+    PyTorch's setting where PyTorch is loaded, else `OMP_NUM_THREADS` (at most 1024), else the
+    processors that this process may run on. The number changes how fast a result comes, never its
+    bits.
     """
     torch = sys.modules.get("torch")
     if torch is not None and hasattr(torch, "get_num_threads"):
         return int(torch.get_num_threads())
     asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    if asked.isdigit() and int(asked) > 0:
-        return int(asked)
+    number = asked.lstrip("0")
+    if asked.isascii() and number.isdigit():
+        return min(int(number[:9]), _MOST_THREADS)
     return len(os.sched_getaffinity(0))
 
 
@@ -79,7 +83,7 @@ def build_info() -> dict[str, Any]:
         the reason; its architectures, toolkit, devices; and whether it holds any kernels.
 
     Raises:
-        BackendError: the CPU module was not built, or fails to load.
+        BackendError: If the CPU module was not built, or fails to load.
     """
     import sacfast
 
