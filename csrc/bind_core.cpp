@@ -40,6 +40,7 @@ const std::map<std::string, DType> dtypes = {
     {"float64", DType::float64}, {"int8", DType::int8},         {"int16", DType::int16},
     {"int32", DType::int32},     {"int64", DType::int64},       {"uint8", DType::uint8},
     {"uint16", DType::uint16},   {"uint32", DType::uint32},     {"uint64", DType::uint64},
+    {"bool", DType::boolean},
 };
 
 std::string dtype_name(DType dtype) {
@@ -125,10 +126,9 @@ void bind_correlation_distance(const std::vector<TensorRef>& outputs, const Tens
     correlation_distance(models, packed, kind, threads, distance);
 }
 
-void bind_fri_features(const std::vector<TensorRef>& probes,
-                       const std::vector<TensorRef>& references, int threads,
+void bind_fri_features(const TensorRef& probes, const TensorRef& references, int threads,
                        const TensorRef& out) {
-    const std::vector<Matrix> left = models_of(probes), right = models_of(references);
+    const std::vector<Matrix> left = models_of({probes}), right = models_of({references});
     require(left.size() == right.size(), "different numbers of models");
     std::int64_t size = 0;
     for (std::size_t s = 0; s < left.size(); ++s) {
@@ -177,6 +177,7 @@ TensorRef ref_of_capsule(const py::capsule& capsule) {
         {{0, 64}, DType::int64},   {{1, 8}, DType::uint8},    {{1, 16}, DType::uint16},
         {{1, 32}, DType::uint32},  {{1, 64}, DType::uint64},  {{2, 16}, DType::float16},
         {{2, 32}, DType::float32}, {{2, 64}, DType::float64}, {{4, 16}, DType::bfloat16},
+        {{6, 8}, DType::boolean},
     };
     const auto type = types.find({tensor->code, tensor->bits});
     if (type == types.end() || tensor->lanes != 1) {
@@ -217,8 +218,11 @@ PYBIND11_MODULE(_core, m) {
              }),
              py::arg("address"), py::arg("shape"), py::arg("strides"), py::arg("dtype"))
         .def_static("from_dlpack", &ref_of_capsule, py::arg("capsule"))
+        .def_property_readonly("address", &TensorRef::address)
         .def_property_readonly("shape",
                                [](const TensorRef& r) { return py::tuple(py::cast(r.shape())); })
+        .def_property_readonly("strides",
+                               [](const TensorRef& r) { return py::tuple(py::cast(r.strides())); })
         .def_property_readonly("dtype", [](const TensorRef& r) { return dtype_name(r.dtype()); })
         .def_property_readonly("contiguous", &TensorRef::contiguous)
         .def("overlaps", &TensorRef::overlaps, py::arg("other"));

@@ -1,8 +1,9 @@
 // tensor_ref.h: what a kernel knows of an array, and the one place where geometry is checked.
 //
-// Python passes an address, a shape, byte strides, an element type and a device; nothing here knows
-// which framework owns the memory. Strides may be negative, zero or odd: elements are read with
-// memcpy, so no address needs to be aligned. All offsets are 64-bit.
+// Python passes an address in CPU memory, a shape, byte strides and an element type, or a DLPack
+// capsule, which says all that and its device; nothing here knows which framework owns the memory.
+// Strides may be negative, zero or odd: elements are read with memcpy, so no address needs to be
+// aligned. All offsets are 64-bit.
 //
 // A kernel takes Vector and Matrix views, which TensorRef hands out after checking the number of
 // axes and the device.
@@ -19,6 +20,7 @@
 namespace sacfast {
 
 enum class DType {
+    boolean,  // only passed on to NumPy: no kernel reads it
     float16,
     bfloat16,
     float32,
@@ -35,6 +37,7 @@ enum class DType {
 
 inline std::int64_t item_size(DType dtype) {
     switch (dtype) {
+        case DType::boolean:
         case DType::int8:
         case DType::uint8:
             return 1;
@@ -107,10 +110,10 @@ class TensorRef {
         if (size_ > 0 && address_ == 0) throw std::invalid_argument("TensorRef: a null address");
     }
 
+    std::uintptr_t address() const { return address_; }
     const std::vector<std::int64_t>& shape() const { return shape_; }
+    const std::vector<std::int64_t>& strides() const { return strides_; }
     DType dtype() const { return dtype_; }
-    int device() const { return device_; }
-    std::int64_t size() const { return size_; }
 
     // Elements lie one after the other, last axis fastest.
     bool contiguous() const {

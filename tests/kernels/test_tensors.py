@@ -11,6 +11,7 @@ import torch
 
 from sacfast.errors import ArgumentError, BackendError, DtypeError, ShapeError
 from sacfast.kernels import (
+    access_mode,
     canonical_outputs,
     correlation,
     correlation_distance,
@@ -18,7 +19,7 @@ from sacfast.kernels import (
     pairwise_distance,
     unpack,
 )
-from sacfast.kernels._tensors import as_numpy
+from sacfast.kernels._tensors import DECISIONS, as_numpy
 from sacfast.kernels.linear import inner_products
 
 
@@ -41,6 +42,16 @@ class OldForeign(Foreign):
 
     def __dlpack__(self, stream=None):
         return self.array.__dlpack__()
+
+
+class WithoutDevice:
+    """Half of the protocol: nobody can tell where the data lies."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __dlpack__(self, **kwargs):
+        return self.array.__dlpack__(**kwargs)
 
 
 @pytest.fixture
@@ -198,6 +209,12 @@ def read_only(array):
         (lambda x: unaligned(np.empty((3, 36), "f4")), ArgumentError, "writable C-contiguous"),
         (lambda x: np.empty((3, 36), ">f4"), ArgumentError, "writable C-contiguous"),
         (lambda x: Foreign(np.empty((3, 36), "f4")), ArgumentError, "writable C-contiguous"),
+        (lambda x: torch.empty(3, 36, dtype=torch.cfloat).conj().imag, ArgumentError, "writable"),
+        (
+            lambda x: torch.empty(3, 36, requires_grad=True),
+            ArgumentError,
+            r"(?s)needs no gradient.*pass out.detach\(\)",
+        ),
         (lambda x: x.reshape(-1)[:108].reshape(3, 36), ArgumentError, "must not share memory"),
         (lambda x: [0.0], DtypeError, "`out` must be an array, got list"),
     ],
@@ -220,7 +237,9 @@ def test_an_unfit_out_is_refused(outputs, out, error, message):
         (torch.ones(2, 3, 4, device="meta"), "must be a dense tensor with data, got a meta tensor"),
         (torch.ones(2, 3, 4).to_sparse(), "must be a dense tensor with data, got torch.sparse_coo"),
         (Foreign(np.ones((2, 3, 4), int)), "got int64"),
-        (Foreign(np.ones((2, 3, 4), bool)), "got DLPack type code 6, 8 bits, 1 lanes"),
+        (Foreign(np.ones((2, 3, 4), bool)), "got bool"),
+        (Foreign(np.ones((2, 3, 4), complex)), "got DLPack type code 5, 128 bits, 1 lanes"),
+        (WithoutDevice(np.ones((2, 3, 4))), "must be an array, got WithoutDevice"),
         (7.0, "must be an array, got float"),
         ([[1.0, 2.0]], r"`outputs\[0\]` must be an array, got list"),
     ],
@@ -265,5 +284,42 @@ def test_as_numpy_reads_floats_as_float32_or_float64(rng):
         assert as_numpy("f", "x", given).dtype == np.float32
     np.testing.assert_array_equal(as_numpy("f", "x", tensor), values)
     assert as_numpy("f", "x", values.astype(np.float64)).dtype == np.float64
-    with pytest.raises(DtypeError, match="a type that numpy reads through DLPack, got bfloat16"):
-        canonical_outputs(Foreign(tensor.bfloat16()), "logits")
+
+
+@pytest.mark.parametrize("dtype", DECISIONS)
+@pytest.mark.parametrize("source", [Foreign, OldForeign, lambda tensor: tensor])
+def test_as_numpy_reads_every_type_and_stride(rng, dtype, source):
+    tensor = torch.from_numpy(rng.integers(0, 100, (4, 6, 5))).to(getattr(torch, dtype))
+    expected = tensor.float().numpy() if dtype == "bfloat16" else tensor.numpy()
+    for view in (tensor, tensor[1:, ::2].permute(2, 0, 1), tensor[:0], tensor[0, 0, 0]):
+        read = as_numpy("f", "x", source(view), DECISIONS)
+        assert read.dtype == (np.float32 if dtype == "float16" else expected.dtype)
+        wanted = view.float().numpy() if dtype == "bfloat16" else view.numpy()
+        np.testing.assert_array_equal(read, wanted)
+        assert read.shape == tuple(view.shape)
+
+
+def test_as_numpy_keeps_the_memory_alive():
+    read = as_numpy("f", "x", Foreign(torch.full((1000, 100), 7.0)))
+    others = [torch.zeros(1000, 100) for _ in range(20)]  # would take memory that was given back
+    assert (read == 7).all()
+    assert len(others) == 20
+
+
+def test_bfloat16_through_dlpack_goes_everywhere(rng):
+    tensor = torch.from_numpy(rng.normal(size=(9, 6))).bfloat16()
+    plain, foreign = tensor.float().numpy(), Foreign(tensor)
+    array = plain.astype(ml_dtypes.bfloat16)
+    for given in (foreign, array, Foreign(tensor.T.contiguous().T)):
+        np.testing.assert_array_equal(canonical_outputs(given, "logits"), plain)
+        np.testing.assert_array_equal(
+            access_mode(given, "logits", "probs"), access_mode(plain, "logits", "probs")
+        )
+    packed = correlation(plain)
+    halves = torch.from_numpy(packed).bfloat16()
+    np.testing.assert_array_equal(unpack(Foreign(halves), 9), unpack(halves.float().numpy(), 9))
+
+
+def test_decisions_of_bool_through_dlpack(rng):
+    decisions = rng.integers(0, 2, (5, 4)).astype(bool)
+    np.testing.assert_array_equal(canonical_outputs(Foreign(decisions), "decisions"), decisions)

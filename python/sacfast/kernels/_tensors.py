@@ -3,7 +3,7 @@
 NumPy arrays, PyTorch tensors and anything with `__dlpack__` come in; a `TensorRef` (address, shape,
 byte strides, element type) goes on to the compiled module, which copies nothing. PyTorch is never
 imported here: where it isn't loaded yet, no argument can be a tensor. bfloat16 exists in NumPy only
-through `ml_dtypes`, whose type is known by its name.
+through `ml_dtypes`, whose type is known by its name; `as_numpy` reads it by its bits.
 
 Results live in NumPy memory, and are handed out as PyTorch tensors where a tensor came in.
 """
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
-DECISIONS = ("bool", *INTEGERS, *FLOATS)  # bool is read as uint8
+DECISIONS = ("bool", *INTEGERS, *FLOATS)
 
 _HOST_DEVICES = (1, 3)  # DLPack: CPU, and pinned memory that the CPU reads
 
@@ -54,19 +54,20 @@ def array(function: str, argument: str, value: Any, dtypes: tuple[str, ...] = FL
     """Read an argument as an array, without a copy.
 
     Raises:
-        DtypeError: it is no array, or its elements are of none of `dtypes`.
-        BackendError: its memory is not the CPU's.
+        DtypeError: If it is no array, or its elements are of none of `dtypes`.
+        BackendError: If its memory is not the CPU's.
     """
     if isinstance(value, np.ndarray):
         found = _from_numpy(function, argument, value, dtypes)
     elif is_torch(value):
         found = _from_torch(function, argument, value, dtypes)
-    elif hasattr(value, "__dlpack__"):
+    elif hasattr(value, "__dlpack__") and hasattr(value, "__dlpack_device__"):
         found = _from_dlpack(function, argument, value, dtypes)
     else:
         raise DtypeError(
             f"{function}: `{argument}` must be an array, got {type(value).__name__}",
-            hint="numpy arrays, torch tensors and anything with __dlpack__ will do",
+            hint="numpy arrays, torch tensors and anything with __dlpack__ and "
+            "__dlpack_device__ will do",
         )
     return found
 
@@ -74,26 +75,38 @@ def array(function: str, argument: str, value: Any, dtypes: tuple[str, ...] = FL
 def as_numpy(
     function: str, argument: str, value: Any, dtypes: tuple[str, ...] = FLOATS
 ) -> NDArray[Any]:
-    """Read an argument as a NumPy array: floats as float32 or float64, integers as they are.
+    """Read an argument as a NumPy array: floats as float32 or float64, all else as it is.
 
     Without a copy where nothing is to be converted; 16-bit floats become float32.
 
     Raises:
-        DtypeError, BackendError: as `array`.
+        DtypeError: If it is no array, or its elements are of none of `dtypes`.
+        BackendError: If its memory is not the CPU's.
     """
     given = array(function, argument, value, dtypes)
-    half = given.dtype in ("float16", "bfloat16")
-    if given.is_torch:
-        tensor: Any = given.owner
-        return np.asarray((tensor.float() if half else tensor).numpy())
-    if given.dtype == "bfloat16" and not isinstance(given.owner, np.ndarray):
-        raise DtypeError(
-            f"{function}: `{argument}` must be of a type that numpy reads through DLPack, "
-            "got bfloat16",
-            hint="convert it to float32, or pass a torch tensor",
-        )
-    plain = given.owner if isinstance(given.owner, np.ndarray) else np.from_dlpack(value)
-    return plain.astype(np.float32) if half else plain
+    bfloat16 = given.dtype == "bfloat16"
+    if isinstance(given.owner, np.ndarray):
+        plain = given.owner.view(np.uint16) if bfloat16 else given.owner
+    else:
+        plain = np.asarray(_Memory(given, "uint16" if bfloat16 else given.dtype))
+    if bfloat16:  # the upper half of a float32
+        return (plain.astype(np.uint32) << 16).view(np.float32)
+    with np.errstate(invalid="ignore"):  # a NaN with odd bits
+        return plain.astype(np.float32) if given.dtype == "float16" else plain
+
+
+class _Memory:
+    """An array's memory, as NumPy takes it: read-only, and kept alive by whoever views it."""
+
+    def __init__(self, given: Array, dtype: str) -> None:
+        self.owner = given.owner
+        self.__array_interface__ = {
+            "version": 3,
+            "data": (given.ref.address, True),
+            "shape": given.shape,
+            "strides": given.ref.strides,
+            "typestr": np.dtype(dtype).str,
+        }
 
 
 def like(value: NDArray[Any], *, is_torch: bool) -> Any:
@@ -118,8 +131,6 @@ def _from_numpy(
             f"{function}: `{argument}` must be a plain array, got a masked one",
             hint="fill it (masked.filled(numpy.nan)): rows with NaN are dropped later",
         )
-    if value.dtype == np.bool_ and "bool" in dtypes:
-        value = value.view(np.uint8)
     _check_dtype(function, argument, value.dtype.name, dtypes)
     if not value.dtype.isnative:
         value = value.astype(value.dtype.newbyteorder("="))
@@ -133,8 +144,6 @@ def _from_torch(function: str, argument: str, value: Any, dtypes: tuple[str, ...
         kind = "a meta tensor" if value.device.type == "meta" else str(value.layout)
         raise DtypeError(f"{function}: `{argument}` must be a dense tensor with data, got {kind}")
     dtype = str(value.dtype).removeprefix("torch.")
-    if dtype == "bool" and "bool" in dtypes:
-        value, dtype = value.view(sys.modules["torch"].uint8), "uint8"
     _check_dtype(function, argument, dtype, dtypes)
     if value.device.type != "cpu":
         _refuse_device(function, argument, str(value.device))
@@ -198,7 +207,12 @@ def _check_out(
     if isinstance(out, np.ndarray):
         writable, aligned = out.flags.writeable, out.flags.aligned and out.dtype.isnative
     else:
-        writable, aligned = given.is_torch, True
+        writable, aligned = given.is_torch and not out.is_neg(), True
+        if given.is_torch and out.requires_grad:
+            raise ArgumentError(
+                f"{function}: `out` must be a tensor that needs no gradient, got one that does",
+                hint="pass out.detach()",
+            )
     if not (writable and aligned and given.ref.contiguous):
         raise ArgumentError(
             f"{function}: `out` must be a writable C-contiguous numpy array or torch tensor, "

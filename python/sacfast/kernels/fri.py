@@ -1,7 +1,7 @@
 """FRI: features from reference images, for face verification without labels.
 
-METHOD.md, section 4. A verification service answers for a pair of images; the scores of a probe
-against R reference images take the place of a classifier's outputs.
+docs/method.md, "FRI for face verification". A verification service answers for a pair of images;
+the scores of a probe against R reference images take the place of a classifier's outputs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ def fri_features(probe_embeddings: Any, reference_embeddings: Any) -> Any:
         came in.
 
     Raises:
-        ShapeError, DtypeError, BackendError.
+        ShapeError: If the two are not embeddings of equal size of the same models.
+        DtypeError: If one is no floating-point array.
+        BackendError: If its memory is not the CPU's.
 
     Source: SAC-JC (arXiv 2412.20768), section 4. The formula is not in the authors' released code;
     it is reconstructed from the caption of their Fig. 1, "the inputs' model-specific features from
@@ -54,5 +56,5 @@ def fri_features(probe_embeddings: Any, reference_embeddings: Any) -> Any:
         )
     shape = (*probes.shape[:-1], references.shape[-2])
     scores, ref = result(name, shape, (probes, references))
-    core().fri_features([probes.ref], [references.ref], threads(), ref)
+    core().fri_features(probes.ref, references.ref, threads(), ref)
     return scores
