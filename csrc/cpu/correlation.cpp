@@ -48,7 +48,9 @@ std::vector<double> rbf_distances(Centred centred, double sigma) {
         unit = median(distances);
         if (unit == 0.0) unit = std::ldexp(1.0, -exponent);
     }
-    for (double& d : distances) d /= unit;
+    for (double& d : distances) {
+        if (d != 0.0) d /= unit;  // a unit far below the distances may have become 0
+    }
     return distances;
 }
 

@@ -84,6 +84,19 @@ def test_rbf_does_not_overflow(rng):
     )
 
 
+def test_rbf_of_equal_rows_is_one_even_where_sigma_is_nothing_beside_the_distances():
+    outputs = np.array([[1e30, 0.0], [1e30, 0.0], [0.0, 1e30]])
+    packed = correlation(outputs, center="none", kernel="rbf", sigma=1e-300)
+    assert packed.tolist() == [1.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("sigma", [2, np.float32(2), np.float16(2), np.int64(2)])
+def test_rbf_takes_a_sigma_of_any_kind_of_number(rng, sigma):
+    outputs = rng.normal(size=(5, 4))
+    expected = correlation(outputs, kernel="rbf", sigma=2.0)
+    np.testing.assert_array_equal(correlation(outputs, kernel="rbf", sigma=sigma), expected)
+
+
 def test_normalised_rbf_is_a_function_of_the_cosine(rng):
     outputs = rng.normal(size=(17, 6)).astype(np.float32)
     packed = correlation(outputs, kernel="rbf", rbf_normalized=True)
@@ -354,10 +367,20 @@ def test_unpack_of_one_probe_is_a_one():
             ArgumentError,
             '`center` must be one of "double"',
         ),
+        (
+            lambda x: correlation(x, center=np.array(["row", "none"])),
+            ArgumentError,
+            r"`center` must be one of .*, got array\(\['row', 'none'\]",
+        ),
+        (lambda x: correlation(x, center=["row"]), ArgumentError, "`center` must be one of"),
+        (lambda x: correlation(x, backend=None), ArgumentError, "`backend` must be one of"),
         (lambda x: correlation(x, kernel="linear"), ArgumentError, "`kernel` must be one of"),
         (lambda x: correlation(x, sigma=1.0), ArgumentError, "`sigma` must go with"),
         (lambda x: correlation(x, kernel="rbf", sigma=0), ArgumentError, "positive and finite"),
         (lambda x: correlation(x, kernel="rbf", sigma="a"), DtypeError, "must be a number"),
+        (lambda x: correlation(x, kernel="rbf", sigma=True), DtypeError, "must be a number"),
+        (lambda x: correlation(x, kernel="rbf", sigma=10**400), ArgumentError, "positive and fini"),
+        (lambda x: correlation(x, kernel="rbf", rbf_normalized=x), DtypeError, "must be a bool"),
         (lambda x: correlation(x, rbf_normalized=True), ArgumentError, "`rbf_normalized` must go"),
         (lambda x: label_correlation(x), DtypeError, "`labels` must be integers, got float64"),
         (lambda x: label_correlation(np.ones((2, 0), int)), ShapeError, "`labels` must be"),

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sacfast.errors import ArgumentError, ShapeError
+from sacfast.errors import ArgumentError, DtypeError, ShapeError
 from sacfast.kernels import (
     correlation,
     correlation_distance,
@@ -174,6 +174,15 @@ def test_paper_scale_is_what_the_authors_compute(rng):
     assert paper_scale(torch.tensor([0.5]), 2, version="2022").tolist() == [0.125]
 
 
+def test_paper_scale_takes_lists_and_arrays_of_any_numbers():
+    assert paper_scale([1.0, 2], np.int64(2)).tolist() == [0.5, 1.0]
+    assert paper_scale(((1, 2), (3, 4)), 2).tolist() == [[0.5, 1.0], [1.5, 2.0]]
+    assert paper_scale([], 2).shape == (0,)
+    assert paper_scale(np.array([1, 2], np.uint8), 2).tolist() == [0.5, 1.0]
+    assert paper_scale(np.ones(2, np.float32), 2).dtype == np.float32
+    assert paper_scale(np.float32(1), 2) == 0.5
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -198,6 +207,11 @@ def test_paper_scale_is_what_the_authors_compute(rng):
         (lambda o, c: correlation_distance(o[:, :1], c), ShapeError, "at least two probes"),
         (lambda o, c: correlation_distance([], c[:, :0]), ShapeError, "one pair"),
         (lambda o, c: paper_scale(c, 0), ArgumentError, "`n` must be >= 1, got 0"),
+        (lambda o, c: paper_scale(1.0, "3"), DtypeError, "`n` must be an integer, got str"),
+        (lambda o, c: paper_scale(1.0, 2.5), DtypeError, "`n` must be an integer, got float"),
+        (lambda o, c: paper_scale("1.0", 3), DtypeError, "`distance` must be an array, got str"),
+        (lambda o, c: paper_scale(["1.0"], 3), DtypeError, "`distance` must be .*, got str"),
+        (lambda o, c: paper_scale([[1], [1, 2]], 3), DtypeError, "must be a list of numbers"),
         (lambda o, c: paper_scale(c, 4, version="2023"), ArgumentError, '"2024", "2022"'),
     ],
 )

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import numbers
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from sacfast.errors import ArgumentError, BackendError, DtypeError, ShapeError
 from sacfast.kernels._tensors import Array, array
@@ -36,7 +39,9 @@ def models(function: str, argument: str, value: Any, *, one: bool) -> Models:
     """Read (S, N, C), a list of (N, C_s) or, where `one` allows it, (N, C).
 
     Raises:
-        ShapeError: any other shape, no probes, no classes, or lists of different N.
+        ShapeError: If it has any other shape, no probes or no classes, or lists differ in N.
+        DtypeError: If it is no floating-point array.
+        BackendError: If its memory is not the CPU's.
     """
     if isinstance(value, (list, tuple)):
         arrays = tuple(array(function, f"{argument}[{s}]", item) for s, item in enumerate(value))
@@ -75,7 +80,9 @@ def matrix(function: str, argument: str, value: Any, letters: str) -> Array:
     """Read an array of two axes, named by `letters`, e.g. "(V, P)".
 
     Raises:
-        ShapeError: another number of axes.
+        ShapeError: If it has another number of axes.
+        DtypeError: If it is no floating-point array.
+        BackendError: If its memory is not the CPU's.
     """
     given = array(function, argument, value)
     if len(given.shape) != 2:
@@ -87,8 +94,12 @@ def matrix(function: str, argument: str, value: Any, letters: str) -> Array:
 
 
 def choice(function: str, argument: str, value: object, choices: tuple[str, ...]) -> None:
-    """Raise ArgumentError unless `value` is one of `choices`."""
-    if value not in choices:
+    """Check that `value` is one of `choices`.
+
+    Raises:
+        ArgumentError: If it is not.
+    """
+    if not isinstance(value, str) or value not in choices:
         raise ArgumentError(
             f"{function}: `{argument}` must be one of {listed(choices)}, got {value!r}"
         )
@@ -99,8 +110,27 @@ def listed(names: tuple[str, ...]) -> str:
     return ", ".join(f'"{name}"' for name in names)
 
 
+def integer(function: str, argument: str, value: object, least: int) -> int:
+    """Read an integer of any type that counts as one.
+
+    Raises:
+        DtypeError: If it is no integer.
+        ArgumentError: If it is below `least`.
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise DtypeError(f"{function}: `{argument}` must be an integer, got {type(value).__name__}")
+    if value < least:
+        raise ArgumentError(f"{function}: `{argument}` must be >= {least}, got {value}")
+    return int(value)
+
+
 def backend(function: str, value: object) -> None:
-    """Raise BackendError where a backend is asked for that this build lacks."""
+    """Check that a backend exists here.
+
+    Raises:
+        ArgumentError: If no backend has this name.
+        BackendError: If this build lacks it.
+    """
     choice(function, "backend", value, BACKENDS)
     if value == "cuda":
         raise BackendError(
@@ -116,12 +146,17 @@ def correlation_kind(
     """Return center, the kernel's name in the compiled module, and sigma.
 
     Raises:
-        ArgumentError: unknown names, or settings of the rbf kernel given to another.
-        DtypeError: `sigma` is no number.
+        ArgumentError: If a name is unknown, `sigma` is not positive and finite, or a setting of
+            the rbf kernel is given to another.
+        DtypeError: If `sigma` is no number, or `rbf_normalized` no bool.
     """
     choice(function, "center", center, CENTERS)
     choice(function, "kernel", kernel, KERNELS)
     name = str(kernel)
+    if not isinstance(rbf_normalized, (bool, np.bool_)):
+        raise DtypeError(
+            f"{function}: `rbf_normalized` must be a bool, got {type(rbf_normalized).__name__}"
+        )
     if rbf_normalized:
         if name != "rbf":
             raise ArgumentError(
@@ -135,11 +170,15 @@ def correlation_kind(
             f'{function}: `sigma` must go with kernel="rbf" that is not normalised, '
             f"got sigma={sigma!r}"
         )
-    if isinstance(sigma, bool) or not isinstance(sigma, (int, float)):
+    if isinstance(sigma, bool) or not isinstance(sigma, numbers.Real):
         raise DtypeError(f"{function}: `sigma` must be a number, got {type(sigma).__name__}")
-    if not (math.isfinite(sigma) and sigma > 0):
+    try:
+        width = float(sigma)
+    except OverflowError:  # an int beyond all floats
+        width = math.inf
+    if not (math.isfinite(width) and width > 0):
         raise ArgumentError(f"{function}: `sigma` must be positive and finite, got {sigma!r}")
-    return str(center), name, float(sigma)
+    return str(center), name, width
 
 
 def pairs(probes: int) -> int:

@@ -1,7 +1,8 @@
 """Correlations: the similarity structure of one model's outputs.
 
-METHOD.md, section 1. `correlation` is what everything else is made of; `label_correlation` serves
-services that answer with a label only; `unpack` makes the square matrix for people to look at.
+docs/method.md, "Correlation". `correlation` is what everything else is made of; `label_correlation`
+serves services that answer with a label only; `unpack` makes the square matrix for people to look
+at.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sacfast.errors import ArgumentError, DtypeError, ShapeError
+from sacfast.errors import ShapeError
 from sacfast.kernels import _check
 from sacfast.kernels._native import core, threads
 from sacfast.kernels._tensors import FLOATS, INTEGERS, array, as_numpy, result
@@ -47,7 +48,11 @@ def correlation(
         that is zero after centring correlates 0 with everything; one with NaN or Inf gives NaN.
 
     Raises:
-        ShapeError, DtypeError, ArgumentError, BackendError.
+        ShapeError: If `outputs` or `out` has another shape, or `outputs` no probe or class.
+        DtypeError: If `outputs` is no floating-point array, `out` no float32 array, or a setting
+            of the wrong type.
+        ArgumentError: If a setting has a value that is not taken, or `out` can't be written to.
+        BackendError: If data is not in CPU memory, or `backend` is "cuda".
 
     Departs from the paper: the authors take raw logits, center="none", which a constant added to
     all logits defeats; and they store 1 - cosine. Their rbf is rbf_normalized=True.
@@ -82,7 +87,9 @@ def label_correlation(labels: Any) -> Any:
         float32 (S, P) or (P,), P = N(N-1)/2.
 
     Raises:
-        ShapeError, DtypeError, BackendError.
+        ShapeError: If `labels` has another shape, or no probes.
+        DtypeError: If it is no array of integers.
+        BackendError: If its memory is not the CPU's.
 
     Source: ours; the correlation of SAC with one-hot outputs and center="none".
     """
@@ -110,14 +117,14 @@ def unpack(packed: Any, n: int) -> Any:
         16-bit floats that came through DLPack).
 
     Raises:
-        ShapeError, DtypeError, ArgumentError, BackendError.
+        ShapeError: If the last axis of `packed` is not P long.
+        DtypeError: If `packed` is no floating-point array, or `n` no integer.
+        ArgumentError: If `n` is below 1.
+        BackendError: If the memory of `packed` is not the CPU's.
     """
     given = array("unpack", "packed", packed, FLOATS)
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
-        raise DtypeError(f"unpack: `n` must be an integer, got {type(n).__name__}")
-    if n < 1:
-        raise ArgumentError(f"unpack: `n` must be >= 1, got {n}")
-    length = _check.pairs(int(n))
+    n = _check.integer("unpack", "n", n, 1)
+    length = _check.pairs(n)
     if not given.shape or given.shape[-1] != length:
         raise ShapeError(f"unpack: `packed` must be (..., {length}) for n = {n}, got {given.shape}")
     rows, columns = np.triu_indices(n, 1)

@@ -1,18 +1,21 @@
 """Distances: how far two models' correlations lie apart.
 
-METHOD.md, section 2: D[s, v] = mean over the pairs i < j of |C_s[i, j] - C_v[i, j]|. Two
-functions: from correlations that are kept (`pairwise_distance`), and from outputs straight to
+docs/method.md, "The papers' score": D[s, v] = mean over the pairs i < j of |C_s[i, j] - C_v[i, j]|.
+Two functions: from correlations that are kept (`pairwise_distance`), and from outputs straight to
 distances (`correlation_distance`), which keeps nothing in between.
 """
 
 from __future__ import annotations
 
+import numbers
 from typing import Any
 
-from sacfast.errors import ArgumentError, ShapeError
+import numpy as np
+
+from sacfast.errors import DtypeError, ShapeError
 from sacfast.kernels import _check
 from sacfast.kernels._native import core, threads
-from sacfast.kernels._tensors import result
+from sacfast.kernels._tensors import FLOATS, INTEGERS, array, as_numpy, result
 
 VERSIONS = ("2024", "2022")
 
@@ -32,7 +35,11 @@ def pairwise_distance(a: Any, b: Any = None, *, backend: str = "auto", out: Any 
         symmetric, with a diagonal of exactly 0 (NaN for a row with NaN).
 
     Raises:
-        ShapeError, DtypeError, ArgumentError, BackendError.
+        ShapeError: If `a` and `b` are not matrices with rows of equal length, or `out` has another
+            shape.
+        DtypeError: If one is no floating-point array, or `out` no float32 array.
+        ArgumentError: If `out` can't be written to, or no backend has this name.
+        BackendError: If data is not in CPU memory, or `backend` is "cuda".
 
     Departs from the paper: a mean over P pairs, not over N² entries; see `paper_scale`.
 
@@ -83,7 +90,12 @@ def correlation_distance(
         `pairwise_distance(correlation(outputs), source_correlations)`.
 
     Raises:
-        ShapeError, DtypeError, ArgumentError, BackendError.
+        ShapeError: If `outputs` has another shape, `source_correlations` is not (V, P) for its N,
+            or `out` has another shape.
+        DtypeError: If one is no floating-point array, `out` no float32 array, or a setting of the
+            wrong type.
+        ArgumentError: If a setting has a value that is not taken, or `out` can't be written to.
+        BackendError: If data is not in CPU memory, or `backend` is "cuda".
 
     Departs from the paper: see `correlation` and `pairwise_distance`.
 
@@ -114,21 +126,33 @@ def paper_scale(distance: Any, n: int, *, version: str = "2024") -> Any:
     """Our distance in the authors' units, so that published thresholds can be compared.
 
     Args:
-        distance: a distance, or an array of them.
+        distance: a distance, an array of them (any numbers), or a list.
         n: number of probes N.
         version: "2024" (SAC-JC): the sum over all N² entries divided by N², ours × (N-1)/N;
             "2022" (SAC): half of that.
 
     Returns:
-        `distance` scaled, of the same type.
+        `distance` scaled: a number, a torch tensor where one came in, else a NumPy array.
 
     Raises:
-        ArgumentError: n < 1, or another version.
+        DtypeError: If `distance` holds anything but numbers, or `n` is no integer.
+        ArgumentError: If n < 1, or `version` is another.
+        BackendError: If its memory is not the CPU's.
 
-    Source: METHOD.md, section 2; the released code of SAC-JC and of SAC.
+    Source: docs/method.md, "The papers' score"; the released code of SAC-JC and of SAC.
     """
-    _check.choice("paper_scale", "version", version, VERSIONS)
-    if n < 1:
-        raise ArgumentError(f"paper_scale: `n` must be >= 1, got {n}")
-    factor = (n - 1) / n
-    return distance * (factor if version == "2024" else factor / 2)
+    name = "paper_scale"
+    _check.choice(name, "version", version, VERSIONS)
+    n = _check.integer(name, "n", n, 1)
+    factor = (n - 1) / n if version == "2024" else (n - 1) / n / 2
+    if isinstance(distance, (list, tuple)):
+        try:
+            distance = np.asarray(distance)
+        except ValueError as error:
+            raise DtypeError(f"{name}: `distance` must be a list of numbers: {error}") from error
+    elif isinstance(distance, numbers.Real):
+        return distance * factor
+    given = array(name, "distance", distance, (*FLOATS, *INTEGERS))
+    if given.is_torch or isinstance(distance, np.ndarray):
+        return distance * factor
+    return as_numpy(name, "distance", distance, (*FLOATS, *INTEGERS)) * factor
