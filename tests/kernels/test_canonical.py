@@ -41,6 +41,32 @@ def test_probabilities_get_the_floor_of_the_model():
     np.testing.assert_array_equal(batch[0], found)  # the other model's smallest doesn't matter
 
 
+@pytest.mark.parametrize(("dtype", "smallest"), [(np.float64, 5e-324), (np.float32, 1e-45)])
+def test_half_the_smallest_number_there_is_has_a_logarithm(dtype, smallest):
+    p = np.array([[smallest, 1.0], [0.0, 1.0]], dtype=dtype)
+    found = canonical_outputs(p, "probs")
+    expected = np.log(float(p[0, 0])) + np.log([1.0, 0.5])
+    np.testing.assert_allclose(found[:, 0], expected, rtol=1e-6)
+
+
+def test_a_little_more_than_one_is_one():
+    p = np.array([[0.5, 1.0000001], [0.25, 0.75]], dtype=np.float32)
+    assert p.max() > 1
+    np.testing.assert_allclose(canonical_outputs(p, "probs"), np.log([[0.5, 1], [0.25, 0.75]]))
+    assert access_mode(p, "probs", "probs").max() == 1
+    with pytest.raises(ArgumentError, match=r"in \[0, 1\], got values from 0.25\d+ to 1.00001\d+"):
+        canonical_outputs(np.maximum(p, np.float32(0.25)) * np.float32(1.00001), "probs")
+
+
+@pytest.mark.parametrize("number", [np.uint8, np.uint64, np.int32])
+def test_settings_of_every_integer_type(logits, number):
+    p = softmax(logits, axis=1)
+    np.testing.assert_array_equal(
+        canonical_outputs(p, "topk", digits=number(2), k=number(3)),
+        canonical_outputs(p, "topk", digits=2, k=3),
+    )
+
+
 def test_rounded_probabilities_get_the_floor_of_the_rounding():
     p = np.array([[0.50149, 0.49849, 0.00002]])
     found = canonical_outputs(p, "probs", digits=3)
@@ -78,10 +104,31 @@ def test_labels_become_one_hot_rows(rng, dtype):
 
 def test_labels_of_a_batch_and_of_a_list():
     batch = canonical_outputs(np.array([[1, 1, 2], [5, 2, 5]]), "labels")
-    assert batch.tolist() == [[[1, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 0, 1], [0, 1, 0], [0, 0, 1]]]
+    assert batch.tolist() == [[[1, 0], [1, 0], [0, 1]], [[0, 1], [1, 0], [0, 1]]]
     models = canonical_outputs([np.array([1, 1, 2]), np.array([5, 2, 5])], "labels")
     assert [one.tolist() for one in models] == [[[1, 0], [1, 0], [0, 1]], [[0, 1], [1, 0], [0, 1]]]
-    np.testing.assert_allclose(correlation(batch), correlation(models), rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(batch, models)
+
+
+def test_a_batch_of_labels_is_as_wide_as_its_widest_model():
+    labels = np.array([[1, 1, -1, 2], [9, 5, 7, 5], [-1, -1, -1, -1]])
+    batch = canonical_outputs(labels, "labels")
+    models = canonical_outputs(list(labels), "labels")
+    assert batch.shape == (3, 4, 3)
+    assert np.isnan(batch[0, 2]).all()
+    assert np.isnan(batch[2]).all()
+    np.testing.assert_array_equal(batch[0, [0, 1, 3]], [[1, 0, 0], [1, 0, 0], [0, 1, 0]])
+    np.testing.assert_array_equal(batch[1], models[1])
+    answered = [0, 1, 3]
+    np.testing.assert_allclose(
+        correlation(batch[0, answered]), correlation(models[0][answered]), rtol=0, atol=1e-6
+    )
+    assert canonical_outputs(labels[:0], "labels").shape == (0, 4, 1)
+
+
+def test_a_batch_of_labels_grows_with_its_models_not_with_their_square(rng):
+    labels = rng.integers(0, 2**62, (50, 20))  # no two alike
+    assert canonical_outputs(labels, "labels").shape == (50, 20, 20)
 
 
 def test_a_negative_label_is_no_answer():
@@ -142,6 +189,39 @@ def test_a_row_without_an_answer_stays_nan_and_changes_no_other(rng, kind, bad):
         assert np.isnan(found[3]).all()
         np.testing.assert_array_equal(np.delete(found, 3, axis=0), expected)
     assert np.isnan(canonical_outputs(np.full((2, 3), bad), kind, k=k)).all()
+
+
+def test_log_probabilities_of_huge_logits():
+    rows = np.array([[1e308, -1e308, 1e308], [1.0, 1.0, 1.0]])
+    logs = access_mode(rows, "logits", "logprobs")
+    np.testing.assert_allclose(logs[0], [np.log(0.5), -np.inf, np.log(0.5)])
+    np.testing.assert_allclose(access_mode(rows, "logits", "probs")[0], [0.5, 0, 0.5])
+    assert access_mode(np.full((1, 2), 1e308), "logprobs", "probs").tolist() == [[1, 1]]
+    narrow = np.array([[3e38, -3e38]], dtype=np.float32)
+    assert access_mode(narrow, "logits", "logprobs").tolist() == [[0, -np.inf]]
+
+
+@pytest.mark.parametrize(("dtype", "huge"), [(np.float64, 1.7e308), (np.float32, 3.4e38)])
+def test_an_embedding_that_centring_takes_out_of_range_is_no_answer(rng, dtype, huge):
+    rows = rng.normal(size=(5, 3)).astype(dtype)
+    rows[:, 0] = -0.4 * huge
+    rows[0, 0] = huge
+    found = canonical_outputs(rows, "embeddings")
+    assert found.dtype == dtype
+    assert np.isnan(found[0]).all()
+    assert np.isfinite(found[1:]).all()
+
+
+def test_embeddings_whose_mean_is_out_of_range_are_no_answers():
+    assert np.isnan(canonical_outputs(np.full((5, 3), 1.7e308), "embeddings")).all()
+
+
+def test_a_nan_with_odd_bits_is_a_nan():
+    rows = np.ones((3, 2), dtype=np.float16)
+    rows.view(np.uint16)[1, 0] = 0x7C01  # signalling
+    for given in (rows, torch.from_numpy(rows)):
+        found = canonical_outputs(given, "scores")
+        np.testing.assert_array_equal(np.isnan(np.asarray(found)).any(axis=1), [False, True, False])
 
 
 def test_forms_and_frameworks_are_kept(logits):
@@ -254,6 +334,9 @@ def test_access_modes_come_in_numpy_and_in_their_form(logits):
         (lambda x: canonical_outputs(x, "topk", k=0), ArgumentError, "`k` must be >= 1, got 0"),
         (lambda x: canonical_outputs(x, "topk", k=9), ArgumentError, "number of classes, 3, got 9"),
         (lambda x: canonical_outputs(x, "probs", digits=-1), ArgumentError, "must be >= 0, got -1"),
+        (lambda x: canonical_outputs(x, "probs", digits=18), ArgumentError, "at most 17, got 18"),
+        (lambda x: access_mode(x, "probs", "probs", digits=309), ArgumentError, "at most 17"),
+        (lambda x: canonical_outputs(x, ["probs"]), ArgumentError, "`kind` must be one of"),
         (lambda x: canonical_outputs(x, "probs", digits=1.5), DtypeError, "must be an integer"),
         (
             lambda x: canonical_outputs(x + 1, "probs"),

@@ -1,18 +1,18 @@
 """What a model answers, in the form that the correlation takes; and coarser answers of finer ones.
 
-METHOD.md, words and section 6. Services answer in many ways. `canonical_outputs` brings each into
-rows whose correlation means something: probabilities become log-probabilities with a floor for what
-was rounded away or left out, labels become one-hot rows, scores become ranks. `access_mode` makes
-of a source's or a null model's finer answers what a suspect's coarser service would have said: only
-answers of one kind can be compared fairly.
+docs/method.md, "The score", access modes. Services answer in many ways. `canonical_outputs` brings
+each into rows whose correlation means something: probabilities become log-probabilities with a
+floor for what was rounded away or left out, labels become one-hot rows, scores become ranks.
+`access_mode` makes of a source's or a null model's finer answers what a suspect's coarser service
+would have said: only answers of one kind can be compared fairly.
 
 Kinds, finest first:
 
     logits > logprobs > probs > topk > labels      what a classifier answers
     embeddings, scores, decisions                  what face verification answers; each by itself
 
-All arithmetic is float64. A row with a value that is no number stays a row of NaN: such a probe is
-dropped later, and counted.
+All arithmetic is float64. A row with a value that is no number stays a row of NaN, and so does one
+that centring takes out of the range of its type: such a probe is dropped later, and counted.
 """
 
 from __future__ import annotations
@@ -23,12 +23,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sacfast.errors import ArgumentError, DtypeError, ShapeError
+from sacfast.errors import ArgumentError, ShapeError
 from sacfast.kernels import _check
 from sacfast.kernels._tensors import DECISIONS, FLOATS, INTEGERS, as_numpy, is_torch, like
 from sacfast.kinds import KINDS, LADDER, SETTINGS
 
 _Rows = NDArray[np.float64]
+
+_MOST_DIGITS = 17  # a float64 has no more
+_ABOVE_ONE = 1e-6  # how far float32 softmax and rounding overshoot a probability of 1
 
 
 def canonical_outputs(
@@ -42,17 +45,19 @@ def canonical_outputs(
         kind: what they are.
             "logits": returned as they are.
             "logprobs": -inf becomes the floor.
-            "probs", in [0, 1]: log-probabilities; 0 becomes the floor.
+            "probs", in [0, 1] (up to 1 + 1e-6 counts as 1): log-probabilities; 0 becomes the
+            floor.
             "topk": as "probs", where in each row the k largest count (of equal ones the earlier
             class) and all others, whatever stands there, become the floor.
-            "labels": one-hot over the distinct labels of the model (of the batch, for an array
-            (S, N)); a negative label is no answer, a row of NaN.
+            "labels": one-hot over the distinct labels of the model (in a batch, with columns of
+            zeros up to the widest model); a negative label is no answer, a row of NaN.
             "scores": the rank in the model's whole matrix, scaled into (0, 1), the mean rank for
             equal ones: no order-preserving warp changes it.
             "decisions": 0.0 or 1.0.
             "embeddings": centred per dimension over the probes. Correlate with center="none": the
             means over dimensions that "row" and "double" take out change under a rotation.
-        digits: "probs" and "topk": decimal places that the service rounds to; applied first.
+        digits: "probs" and "topk": decimal places that the service rounds to, at most 17; applied
+            first.
         k: "topk": how many classes the service names.
 
     Returns:
@@ -62,20 +67,24 @@ def canonical_outputs(
         one that this model gives anywhere.
 
     Raises:
-        ArgumentError: an unknown kind, digits or k that the kind does not take, or values that
-            the kind can't have.
-        ShapeError, DtypeError, BackendError.
+        ArgumentError: If the kind is unknown, does not take these digits or k, or can't have these
+            values.
+        ShapeError: If `outputs` has another shape, or a model has no answers.
+        DtypeError: If `outputs` is no array of a type that the kind has, or digits or k no integer.
+        BackendError: If its memory is not the CPU's.
 
     Source: ours.
     """
     name = "canonical_outputs"
     _check.choice(name, "kind", kind, KINDS)
-    _check_settings(name, "kind", kind, digits, k)
+    digits, k = _settings(name, "kind", kind, digits, k)
 
     def form(answers: NDArray[Any]) -> NDArray[Any]:
         if kind == "labels":
             return _one_hot(answers)
         rows = answers.astype(np.float64)
+        if kind == "embeddings":
+            return _where_answered(rows, kind, lambda known: _centred(known, answers.dtype))
         return rows if kind == "logits" else _where_answered(rows, kind, canonical)
 
     def canonical(rows: _Rows) -> _Rows:
@@ -85,8 +94,6 @@ def canonical_outputs(
             return _floored(rows)
         if kind == "scores":
             return _ranks(rows)
-        if kind == "embeddings":
-            return np.asarray(rows - rows.mean(axis=0))
         return _log(_answered(rows, name, kind, digits, k), digits)
 
     return _for_each(name, outputs, kind, form)
@@ -119,16 +126,18 @@ def access_mode(
         ones the first class). A row that holds no answer gets NaN, or the label -1.
 
     Raises:
-        ArgumentError: `as_kind` is finer than `kind` or not comparable with it, or takes no digits
-            or k.
-        ShapeError, DtypeError, BackendError.
+        ArgumentError: If `as_kind` is finer than `kind`, not comparable with it, or does not take
+            these digits or k; or if `kind` can't have these values.
+        ShapeError: If `outputs` has another shape, or a model has no answers.
+        DtypeError: If `outputs` is no array of a type that the kind has, or digits or k no integer.
+        BackendError: If its memory is not the CPU's.
 
-    Source: ours; METHOD.md, section 6.
+    Source: ours; docs/method.md, "The score", access modes.
     """
     name = "access_mode"
     _check.choice(name, "kind", kind, KINDS)
     _check.choice(name, "as_kind", as_kind, KINDS)
-    _check_settings(name, "as_kind", as_kind, digits, k)
+    digits, k = _settings(name, "as_kind", as_kind, digits, k)
     coarser = LADDER[LADDER.index(kind) :] if kind in LADDER else (kind,)
     if as_kind not in coarser:
         raise ArgumentError(
@@ -154,7 +163,7 @@ def access_mode(
             rows = _log_softmax(rows)
         if as_kind == "logprobs":
             return rows
-        p = np.minimum(np.exp(rows), 1.0) if kind in ("logits", "logprobs") else rows
+        p = np.exp(np.minimum(rows, 0.0)) if kind in ("logits", "logprobs") else rows
         return _answered(p, name, as_kind, digits, k)
 
     return _for_each(name, outputs, kind, coarsen, to_numpy=True)
@@ -186,13 +195,14 @@ def _where_answered(
 
 def _answered(rows: _Rows, function: str, kind: str, digits: int | None, k: int | None) -> _Rows:
     """Probabilities as a service gives them: rounded; of "topk" all but the k largest 0."""
-    known = np.where(np.isnan(rows), 0.0, rows)
-    if known.min() < 0 or known.max() > 1:
+    known: _Rows = np.where(np.isnan(rows), 0.0, rows)
+    if known.min() < 0 or known.max() > 1 + _ABOVE_ONE:
         raise ArgumentError(
             f"{function}: `outputs` must be probabilities in [0, 1], got values from "
-            f"{known.min():g} to {known.max():g}",
+            f"{float(known.min())!r} to {float(known.max())!r}",
             hint='logits have kind="logits", log-probabilities kind="logprobs"',
         )
+    known = np.minimum(known, 1.0)
     if digits is not None:
         known = np.round(known, digits)
     if kind != "topk" or k is None:
@@ -208,7 +218,8 @@ def _answered(rows: _Rows, function: str, kind: str, digits: int | None, k: int 
 
 def _log(p: _Rows, digits: int | None) -> _Rows:
     smallest = p[p > 0].min(initial=1.0) if digits is None else 10.0**-digits
-    return np.asarray(np.log(np.where(p > 0, p, smallest / 2)))
+    floor = np.log(smallest) + np.log(0.5)  # half of the smallest float64 would be 0
+    return np.where(p > 0, np.log(np.where(p > 0, p, 1.0)), floor)
 
 
 def _floored(rows: _Rows) -> _Rows:
@@ -221,6 +232,13 @@ def _log_softmax(rows: _Rows) -> _Rows:
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
 
 
+def _centred(rows: _Rows, dtype: np.dtype[Any]) -> _Rows:
+    limit = np.finfo(np.float64 if dtype == np.float64 else np.float32).max  # of what is returned
+    centred = np.asarray(rows - rows.mean(axis=0))
+    centred[~(np.abs(centred) <= limit).all(axis=1)] = np.nan
+    return centred
+
+
 def _ranks(rows: _Rows) -> _Rows:
     _, place, count = np.unique(rows, return_inverse=True, return_counts=True)
     middle = np.cumsum(count) - count / 2  # mean rank of equal ones, less one half
@@ -230,21 +248,30 @@ def _ranks(rows: _Rows) -> _Rows:
 def _decisions(rows: _Rows, function: str) -> _Rows:
     wrong = rows[(rows != 0) & (rows != 1)]
     if wrong.size:
-        raise ArgumentError(f"{function}: `outputs` must be 0 or 1, got {wrong[0]:g}")
+        raise ArgumentError(f"{function}: `outputs` must be 0 or 1, got {float(wrong[0])!r}")
     return rows
 
 
 def _one_hot(labels: NDArray[Any]) -> NDArray[np.float32]:
-    """(...,) integers -> (..., C); a negative label is no answer."""
-    classes = np.unique(labels[labels >= 0]) if (labels >= 0).any() else np.zeros(1, labels.dtype)
-    rows: NDArray[np.float32] = (labels[..., None] == classes).astype(np.float32)
-    rows[labels < 0] = np.nan
-    return rows
+    """(..., N) integers -> (..., N, C), C the most that a model has; a negative one is no answer.
+
+    Each model counts its own classes, or memory would grow with the square of S. The columns of
+    zeros behind those of a narrow model change no correlation that is doubly centred.
+    """
+    models = labels.reshape(-1, labels.shape[-1])
+    classes = [np.unique(one[one >= 0]) for one in models]
+    widest = max((len(own) for own in classes), default=0)
+    rows = np.zeros((*models.shape, max(widest, 1)), dtype=np.float32)
+    for s, own in enumerate(classes):
+        rows[s, :, : len(own)] = models[s][:, None] == own
+    rows[models < 0] = np.nan
+    return rows.reshape(*labels.shape, rows.shape[-1])
 
 
 # ---- all models ----------------------------------------------------------------------------------
 
 
+@np.errstate(over="ignore", invalid="ignore")  # ends in -inf or NaN, which the forms speak of
 def _for_each(
     function: str,
     outputs: Any,
@@ -279,27 +306,30 @@ def _for_each(
             results.append(write(form(answers), value, answers))
         return results
     answers = read("outputs", outputs, axes + 1)
-    if answers.ndim == axes or kind == "labels":  # the labels of a batch share their classes
+    if answers.ndim == axes or kind == "labels":  # labels know both forms
         return write(form(answers), outputs, answers)
     rows = [form(one) for one in answers]
     return write(np.stack(rows) if rows else answers.astype(np.float64), outputs, answers)
 
 
-def _check_settings(
+def _settings(
     function: str, argument: str, kind: str, digits: int | None, k: int | None
-) -> None:
-    """Raise unless digits and k are what `kind`, given as `argument`, takes."""
-    for name, value, least in (("digits", digits, 0), ("k", k, 1)):
-        if value is None:
-            continue
-        if kind not in SETTINGS[name]:
+) -> tuple[int | None, int | None]:
+    """Return digits and k, checked: what `kind`, given as `argument`, takes."""
+    for name, value in (("digits", digits), ("k", k)):
+        if value is not None and kind not in SETTINGS[name]:
             raise ArgumentError(
                 f"{function}: `{name}` must go with {argument} {_check.listed(SETTINGS[name])}, "
                 f'got {argument}="{kind}"'
             )
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-            raise DtypeError(f"{function}: `{name}` must be an integer, got {type(value).__name__}")
-        if value < least:
-            raise ArgumentError(f"{function}: `{name}` must be >= {least}, got {value}")
-    if kind == "topk" and k is None:
+    if digits is not None:
+        digits = _check.integer(function, "digits", digits, 0)
+        if digits > _MOST_DIGITS:
+            raise ArgumentError(
+                f"{function}: `digits` must be at most {_MOST_DIGITS}, got {digits}"
+            )
+    if k is not None:
+        k = _check.integer(function, "k", k, 1)
+    elif kind == "topk":
         raise ArgumentError(f'{function}: `k` must be given for {argument}="topk", got None')
+    return digits, k
