@@ -40,8 +40,7 @@ class CorrelationRows {
   public:
     CorrelationRows(const Matrix& outputs, const CorrelationKind& kind);
 
-    // out[j - i - 1] = correlation of rows i and j, for j = i+1 .. N-1. `sums` is scratch, N
-    // values.
+    // out[j - i - 1] = correlation of rows i and j, for j = i+1 .. N-1. `sums`: N values, scratch.
     void row(std::int64_t i, double* sums, float* out) const;
 
   private:

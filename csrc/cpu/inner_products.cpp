@@ -13,8 +13,7 @@ constexpr std::int64_t lanes = 4;
 constexpr std::int64_t tile = 32;    // results per side of a task
 constexpr std::int64_t micro_a = 2;  // results per side that are kept in registers at a time
 constexpr std::int64_t micro_b = 2;
-constexpr std::int64_t segment =
-    256;  // 2 KB a row: a tile's operands, 128 KB, stay in the L2 cache
+constexpr std::int64_t segment = 256;  // 2 KB a row: a tile's 128 KB stay in the L2 cache
 
 // sums[i][j][l] += a[i][p] * b[j][p] over the segment, p = l (mod lanes).
 // `sums` points into a tile of results.

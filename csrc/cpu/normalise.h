@@ -29,9 +29,8 @@ enum class Center { none, row, twice };
 struct Centred {
     std::int64_t rows;
     std::int64_t cols;
-    std::vector<double> values;  // [rows][cols]
-    std::vector<double>
-        magnitude;  // [rows] what a residue is measured by: max |row| + max |class mean|
+    std::vector<double> values;     // [rows][cols]
+    std::vector<double> magnitude;  // [rows] max |row| + max |class mean|: measures a residue
 
     const double* row(std::int64_t i) const { return values.data() + i * cols; }
 };

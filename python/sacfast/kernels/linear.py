@@ -32,7 +32,8 @@ def inner_products(a: NDArray[Any], b: NDArray[Any]) -> Float64:
         rows only. P = 0 gives zeros.
 
     Raises:
-        ShapeError, DtypeError.
+        ShapeError: If the two are not matrices with rows of equal length.
+        DtypeError: If one is no floating-point array.
     """
     left = _check.matrix("inner_products", "a", a, "(A, P)")
     right = _check.matrix("inner_products", "b", b, "(B, P)")
@@ -57,8 +58,9 @@ def spd_inverse(a: NDArray[np.float64]) -> Float64:
         float64 (m, m), exactly symmetric.
 
     Raises:
-        ArgumentError: the matrix is not positive definite, or holds NaN or Inf.
-        ShapeError, DtypeError.
+        ArgumentError: If the matrix is not positive definite, or holds NaN or Inf.
+        ShapeError: If it is not square.
+        DtypeError: If it is no floating-point array.
     """
     given = _check.matrix("spd_inverse", "a", a, "(m, m)")
     m = given.shape[0]

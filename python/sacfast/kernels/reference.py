@@ -1,7 +1,7 @@
 """What each kernel computes, in plain NumPy and float64: the oracle that judges the fast ones.
 
-It reads like METHOD.md and is in no hurry. Production code never imports it. Arrays here are NumPy
-arrays of any floating-point type; a batch is (S, N, C) or a list of (N, C_s).
+It reads like docs/method.md and is in no hurry. Production code never imports it. Arrays here are
+NumPy arrays of any floating-point type; a batch is (S, N, C) or a list of (N, C_s).
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def correlation(
     sigma: float | None = None,
     rbf_normalized: bool = False,
 ) -> Float64:
-    """(S, P): METHOD.md, section 1."""
+    """(S, P): docs/method.md, "Correlation"."""
     with np.errstate(invalid="ignore", over="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # NaN rows stay NaN, without a word
         if kernel == "rbf" and not rbf_normalized:
@@ -96,7 +96,7 @@ def label_correlation(labels: NDArray[Any]) -> Float64:
 
 
 def pairwise_distance(a: NDArray[Any], b: NDArray[Any]) -> Float64:
-    """(A, P), (B, P) -> (A, B): METHOD.md, section 2."""
+    """(A, P), (B, P) -> (A, B): docs/method.md, "The papers' score"."""
     left, right = a.astype(np.float64), b.astype(np.float64)
     return np.stack([np.abs(row - right).mean(axis=1) for row in left])
 
@@ -107,7 +107,7 @@ def correlation_distance(outputs: Batch, sources: NDArray[Any], **kind: Any) -> 
 
 
 def fri_features(probes: Batch, references: Batch) -> Float64:
-    """(S, N, E), (S, R, E) -> (S, N, R): METHOD.md, section 4."""
+    """(S, N, E), (S, R, E) -> (S, N, R): docs/method.md, "FRI for face verification"."""
     pairs = zip(probes, references, strict=True)
     return np.stack([normalised(x, "none") @ normalised(r, "none").T for x, r in pairs])
 
