@@ -158,3 +158,21 @@ def test_settings_go_with_their_kind(
     else:
         model = open_model(folder)
         assert (model.digits, model.k) == (digits, k)
+
+
+@pytest.mark.parametrize("digits", [1, 2, 3, 4, None])
+def test_rounded_probabilities_are_recognised(tmp_path: Path, digits: int | None) -> None:
+    exact = np.random.default_rng(0).dirichlet(np.ones(8), 30).astype(np.float32)
+    folder = tmp_path / "service"
+    folder.mkdir()
+    np.save(folder / "outputs.npy", exact if digits is None else np.round(exact, digits))
+    (folder / "config.json").write_text('{"outputs_kind": "probs"}')
+    assert open_model(folder).digits == digits
+
+
+def test_answers_of_zeros_and_ones_alone_are_not_taken_for_rounded(tmp_path: Path) -> None:
+    folder = tmp_path / "service"
+    folder.mkdir()
+    np.save(folder / "outputs.npy", np.eye(8)[np.arange(40) % 8])
+    (folder / "config.json").write_text('{"outputs_kind": "probs"}')
+    assert open_model(folder).digits is None

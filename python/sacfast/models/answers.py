@@ -17,6 +17,8 @@ from sacfast.errors import ModelError
 from sacfast.kinds import KINDS, SETTINGS
 
 MAX_CLASSES = 100_000
+
+_TELLING = 20  # so many numbers on a grid are there by design
 MAX_DIGITS = 17
 
 
@@ -31,6 +33,21 @@ def guess_kind(answers: NDArray[Any]) -> str:
             f"say which by outputs_kind, one of {', '.join(KINDS)}"
         )
     return "logits"
+
+
+def decimals(answers: NDArray[Any]) -> int | None:
+    """To how many decimals, at most 4, a service rounds its probabilities; None if to none.
+
+    Numbers that were not rounded lie on such a grid by chance once in 500 times each.
+    """
+    known = answers[np.isfinite(answers)].astype(np.float64)
+    if known.size < _TELLING or np.isin(known, (0, 1)).all():
+        return None
+    for digits in range(1, 5):
+        scaled = known * 10**digits
+        if (np.abs(scaled - np.round(scaled)) < 1e-3).all():
+            return digits
+    return None
 
 
 def checked_answers(answers: NDArray[Any], kind: str, rows: int) -> NDArray[Any]:

@@ -28,7 +28,7 @@ from sacfast.errors import ModelError, RefusedModelError
 from sacfast.kinds import KINDS
 from sacfast.models._files import SafeFile, short
 from sacfast.models._safetensors import read_header
-from sacfast.models.answers import check_settings, checked_answers, guess_kind
+from sacfast.models.answers import check_settings, checked_answers, decimals, guess_kind
 from sacfast.models.formats import refusal
 
 if TYPE_CHECKING:
@@ -76,6 +76,8 @@ class OutputsFile:
         if self._probe_digest is not None and not isinstance(self._probe_digest, str):
             raise ModelError("probe_digest must be text")
         checked_answers(self._answers, self.outputs_kind, self._answers.shape[0])
+        if self.outputs_kind == "probs" and self.digits is None:
+            self.digits = decimals(self._answers)
         check_settings(self.outputs_kind, self.digits, self.k, self._answers.shape[-1])
         self.weights_digest = self._weights_digest()
         self.digest = self._digest()
