@@ -19,7 +19,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from sacfast.errors import ArgumentError, NullBankError, ShapeError
+from sacfast.errors import ArgumentError, DtypeError, NullBankError, ShapeError
 from sacfast.kernels import correlation, correlation_distance
 from sacfast.kernels._tensors import as_numpy
 from sacfast.partial import PartialScore
@@ -71,12 +71,14 @@ class Scores:
     reasons: tuple[str | None, ...]
 
 
-def check_method(function: str, method: str, ridge: float) -> None:
-    """Raises ArgumentError unless the method and the ridge are ones that a detector takes."""
+def check_method(function: str, method: str, ridge: Any) -> None:
+    """Raises unless the method and the ridge are ones that a detector takes."""
     if method not in get_args(Method):
         raise ArgumentError(
             f"{function}: `method` must be 'partial', 'pearson' or 'paper', got {method!r}"
         )
+    if isinstance(ridge, bool) or not isinstance(ridge, (int, float, np.number)):
+        raise DtypeError(f"{function}: `ridge` must be a number, got {type(ridge).__name__}")
     if not (math.isfinite(ridge) and ridge >= 0):
         raise ArgumentError(f"{function}: `ridge` must be a finite number >= 0, got {ridge}")
 
@@ -100,7 +102,7 @@ class Detector:
     Raises:
         ShapeError: If the arrays differ in the number of probes, or have other dimensions.
         ArgumentError: If an option is not one of those named.
-        DtypeError: If they hold no floating-point numbers.
+        DtypeError: If they hold no floating-point numbers, or an option is of another type.
         NullBankError: If a source or a member of the bank has more than 20 % unusable probes, or
             answers the same on every probe, or the bank's correlations are linearly dependent
             where `ridge` is 0.
@@ -135,7 +137,7 @@ class Detector:
         self._probes = len(self._sources[0])
         if self._probes < 2:
             raise ShapeError("Detector: `sources` must have at least 2 probes, got 1")
-        self._codes = group_codes(groups, len(self._bank))
+        self._codes = group_codes(groups, len(self._bank), function="Detector")
         self._mask = self._usable_by_all()
         self._frames: OrderedDict[bytes, _Paper | _Inner] = OrderedDict()
         self._frame(self._mask)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import false_discovery_control
 
 from sacfast import benjamini_hochberg
-from sacfast.errors import ArgumentError
+from sacfast.errors import ArgumentError, DtypeError
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=60))
@@ -48,6 +48,8 @@ def test_shape_is_kept_and_nothing_is_fine():
 def test_refuses_what_is_no_probability():
     with pytest.raises(ArgumentError, match=r"`p` must lie in \[0, 1\], got 1.5"):
         benjamini_hochberg([0.1, 1.5])
+    with pytest.raises(DtypeError, match="`p` must hold numbers"):
+        benjamini_hochberg(["a"])
 
 
 def test_false_discoveries_stay_below_the_level():

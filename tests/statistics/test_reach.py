@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sacfast import benjamini_hochberg
-from sacfast.errors import ArgumentError
+from sacfast.errors import ArgumentError, DtypeError
 from sacfast.statistics import reach
 
 
@@ -44,5 +44,7 @@ def test_refuses_impossible_arguments():
         reach(10, 10, 0.0)
     with pytest.raises(ArgumentError, match="must be >= 0"):
         reach(-1, 10, 0.05)
+    with pytest.raises(DtypeError, match="`nulls` must be an integer, got float"):
+        reach(2.5, 10, 0.05)
     with pytest.raises(ArgumentError, match="`hits` must be >= 1"):
         reach(10, 10, 0.05).nulls_needed(0)

@@ -7,33 +7,45 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sacfast.errors import ArgumentError, ShapeError
+from sacfast.errors import ArgumentError, DtypeError, ShapeError
 
 
-def group_codes(groups: Sequence[Hashable] | None, members: int) -> NDArray[np.intp]:
+def group_codes(
+    groups: Sequence[Hashable] | None, members: int, *, function: str = "conformal_p"
+) -> NDArray[np.intp]:
     """Numbers the groups of a null bank 0..G-1 in order of first appearance.
 
     Args:
         groups: One hashable label (author, family, training regime) a member, or None where the
             members are exchangeable one by one: each is then its own group.
         members: The number of members, m.
+        function: Whose argument this is, for the messages.
 
     Returns:
         Integers of shape (m,).
 
     Raises:
         ShapeError: If there are not exactly m labels.
+        DtypeError: If `groups` is no sequence of hashable labels.
     """
     if groups is None:
         return np.arange(members, dtype=np.intp)
+    if isinstance(groups, str) or not isinstance(groups, (Sequence, np.ndarray)):
+        raise DtypeError(
+            f"{function}: `groups` must be a sequence of labels, got {type(groups).__name__}"
+        )
     labels = list(groups)
     if len(labels) != members:
         raise ShapeError(
-            f"group_codes: `groups` must have one label a member of the null bank ({members}), "
+            f"{function}: `groups` must have one label a member of the null bank ({members}), "
             f"got {len(labels)}"
         )
     order: dict[Hashable, int] = {}
-    return np.array([order.setdefault(label, len(order)) for label in labels], dtype=np.intp)
+    try:
+        codes = [order.setdefault(label, len(order)) for label in labels]
+    except TypeError as error:
+        raise DtypeError(f"{function}: `groups` must hold hashable labels: {error}") from error
+    return np.array(codes, dtype=np.intp)
 
 
 def conformal_p(

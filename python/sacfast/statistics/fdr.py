@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sacfast.errors import ArgumentError
+from sacfast.errors import ArgumentError, DtypeError
 
 
 def benjamini_hochberg(p: ArrayLike) -> NDArray[np.float64]:
@@ -25,10 +25,14 @@ def benjamini_hochberg(p: ArrayLike) -> NDArray[np.float64]:
 
     Raises:
         ArgumentError: If a value lies outside [0, 1].
+        DtypeError: If a value is no number.
 
     Source: Benjamini & Hochberg 1995; docs/method.md, The score.
     """
-    values = np.asarray(p, dtype=np.float64)
+    try:
+        values = np.asarray(p, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DtypeError(f"benjamini_hochberg: `p` must hold numbers: {error}") from error
     tested = ~np.isnan(values)
     flat = values[tested]
     if ((flat < 0) | (flat > 1)).any():

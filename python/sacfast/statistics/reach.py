@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from sacfast.errors import ArgumentError
+import numpy as np
+
+from sacfast.errors import ArgumentError, DtypeError
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,14 @@ def reach(nulls: int, pairs: int, fdr: float = 0.05) -> Reach:
 
     Raises:
         ArgumentError: If an argument is out of its range.
+        DtypeError: If `nulls` or `pairs` is no integer.
 
     Source: [ours], docs/method.md, The score.
     """
+    counts: dict[str, object] = {"nulls": nulls, "pairs": pairs}
+    for name, value in counts.items():
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+            raise DtypeError(f"reach: `{name}` must be an integer, got {type(value).__name__}")
     if nulls < 0 or pairs < 0:
         raise ArgumentError(f"reach: `nulls` and `pairs` must be >= 0, got {nulls} and {pairs}")
     if not 0 < fdr < 1:
