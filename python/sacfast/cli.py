@@ -29,9 +29,6 @@ from sacfast.terminal import (
     text,
 )
 
-#: Rows that a scan shows in the terminal.
-TOP = 20
-
 #: What arguments of the functions are called on the command line.
 _OPTIONS = {
     "registry": "REGISTRY",
@@ -161,7 +158,7 @@ def scan(
         _print_json({"counts": found.counts, "facts": facts, "rows": found.rows()})
     else:
         say.print()
-        say.print(scan_table(found, TOP))
+        say.print(scan_table(found))
         if out is not None:
             say.print(text(f"All rows: {out}"))
         if store is not None:

@@ -9,7 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from sacfast.text import visible
+from sacfast.text import one_line, visible
 
 if TYPE_CHECKING:
     from sacfast.doctor import Finding
@@ -27,6 +27,15 @@ STYLES = {
     "broken": "bold red",
 }
 
+#: How many rows of each verdict a scan shows; the results file and the report have them all.
+ROWS_SHOWN = {
+    "stolen": 20,
+    "suspicious": 20,
+    "not comparable": 10,
+    "no evidence": 10,
+    "left out": 5,
+}
+
 
 def text(value: object, style: str = "") -> Text:
     """Any value as text in which nothing is markup or an escape sequence."""
@@ -38,39 +47,45 @@ def number(value: float | None, digits: int = 3) -> Text:
     return Text("–" if value is None else f"{value:.{digits}f}", justify="right")
 
 
-def scan_table(scan: Scan, limit: int) -> RenderableType:
-    """The most pressing rows of a scan, what is to be said of them, and a line of counts."""
+def scan_table(scan: Scan) -> RenderableType:
+    """The most pressing rows of each verdict, what is to be said of them, and a line of counts."""
     rows = scan.rows()
     table = Table(box=None, header_style="bold", padding=(0, 1))
     table.add_column("suspect", no_wrap=True, overflow="ellipsis")
-    table.add_column("verdict", no_wrap=True)
-    for name in ("score", "z", "p", "q", "distance"):
-        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True, min_width=14)
+    for name, width in (("score", 6), ("z", 5), ("p", 5), ("q", 5), ("distance", 8)):
+        table.add_column(name, justify="right", no_wrap=True, min_width=width)
     many_sources = len({row["source"] for row in rows if row["source"]}) > 1
     if many_sources:
         table.add_column("source", no_wrap=True, overflow="ellipsis")
-    for row in rows[:limit]:
-        cells: list[RenderableType] = [
-            text(row["suspect"]),
-            text(row["verdict"], STYLES[row["verdict"]]),
-            number(row["score"]),
-            number(row["z"], 1),
-            number(row["p"]),
-            number(row["q"]),
-            number(row["distance"]),
-        ]
-        if many_sources:
-            cells.append(text(row["source"] or "–"))
-        table.add_row(*cells)
+    shown: list[dict[str, Any]] = []
+    for verdict, limit in ROWS_SHOWN.items():
+        own = [row for row in rows if row["verdict"] == verdict]
+        for row in own[:limit]:
+            table.add_row(*_cells(row, many_sources))
+        if len(own) > limit:
+            table.add_row(Text(f"… {len(own) - limit} more", style="dim"), text(verdict, "dim"))
+        shown += own[:limit]
     parts: list[RenderableType] = [table]
-    if len(rows) > limit:
-        parts.append(Text(f"… and {len(rows) - limit} more rows", style="dim"))
-    told = dict.fromkeys((row["suspect"], row["reason"]) for row in rows[:limit] if row["reason"])
+    told = dict.fromkeys((row["suspect"], row["reason"]) for row in shown if row["reason"])
     if told:
         parts.append(Text())
-        parts += [text(f"{suspect}: {reason}", "dim") for suspect, reason in told]
+        parts += [text(one_line(f"{name}: {reason}", 200), "dim") for name, reason in told]
     parts += [Text(), _counts_line(scan)]
     return Group(*parts)
+
+
+def _cells(row: dict[str, Any], many_sources: bool) -> list[RenderableType]:
+    cells: list[RenderableType] = [
+        text(row["suspect"]),
+        text(row["verdict"], STYLES[row["verdict"]]),
+        number(row["score"]),
+        number(row["z"], 1),
+        number(row["p"]),
+        number(row["q"]),
+        number(row["distance"]),
+    ]
+    return [*cells, text(row["source"] or "–")] if many_sources else cells
 
 
 def _counts_line(scan: Scan) -> Text:
