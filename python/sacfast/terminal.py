@@ -51,13 +51,13 @@ def scan_table(scan: Scan) -> RenderableType:
     """The most pressing rows of each verdict, what is to be said of them, and a line of counts."""
     rows = scan.rows()
     table = Table(box=None, header_style="bold", padding=(0, 1))
-    table.add_column("suspect", no_wrap=True, overflow="ellipsis")
+    table.add_column("suspect", overflow="fold")
     table.add_column("verdict", no_wrap=True, min_width=14)
     for name, width in (("score", 6), ("z", 5), ("p", 5), ("q", 5), ("distance", 8)):
         table.add_column(name, justify="right", no_wrap=True, min_width=width)
     many_sources = len({row["source"] for row in rows if row["source"]}) > 1
     if many_sources:
-        table.add_column("source", no_wrap=True, overflow="ellipsis")
+        table.add_column("source", overflow="fold")
     shown: list[dict[str, Any]] = []
     for verdict, limit in ROWS_SHOWN.items():
         own = [row for row in rows if row["verdict"] == verdict]
