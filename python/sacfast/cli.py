@@ -20,6 +20,7 @@ import typer
 
 from sacfast import __version__
 from sacfast.errors import ArgumentError, SacfastError
+from sacfast.scanning.limits import Limits
 from sacfast.terminal import (
     comparison_table,
     console,
@@ -28,6 +29,8 @@ from sacfast.terminal import (
     scan_table,
     text,
 )
+
+_GIB = 1 << 30
 
 #: What arguments of the functions are called on the command line.
 _OPTIONS = {
@@ -104,8 +107,8 @@ def scan(
         typer.Option(help="Count null models of one folder (ORG/MODEL) as one draw."),
     ] = True,
     workers: WorkersOption = None,
-    timeout: TimeoutOption = 300.0,
-    memory: MemoryOption = 8.0,
+    timeout: TimeoutOption = Limits.timeout,
+    memory: MemoryOption = Limits.memory / _GIB,
     as_json: JsonOption = False,
 ) -> None:
     """Say which models of a registry are stolen copies of a source.
@@ -143,9 +146,7 @@ def scan(
             plan,
             opened,
             kept,
-            workers=workers,
-            timeout=timeout,
-            memory=_bytes(memory),
+            limits=Limits(workers, timeout, int(memory * _GIB)),
         )
     if out is not None:
         found.save(out)
@@ -172,8 +173,8 @@ def fingerprint(
     probes: ProbesOption,
     store: Annotated[Path, typer.Option(help="Where the fingerprints are kept.")],
     workers: WorkersOption = None,
-    timeout: TimeoutOption = 300.0,
-    memory: MemoryOption = 8.0,
+    timeout: TimeoutOption = Limits.timeout,
+    memory: MemoryOption = Limits.memory / _GIB,
     as_json: JsonOption = False,
 ) -> None:
     """Run models once on a probe set and keep what they answer.
@@ -195,9 +196,7 @@ def fingerprint(
             [("suspect", entry) for entry in entries],
             ProbeSet.open(probes),
             kept,
-            workers=workers,
-            timeout=timeout,
-            memory=_bytes(memory),
+            limits=Limits(workers, timeout, int(memory * _GIB)),
         )
     silent = [record for record in records if record.status != "ok"]
     if as_json:
@@ -214,8 +213,8 @@ def compare(
     a: Annotated[Path, typer.Argument(help="A model, e.g. yours.")],
     b: Annotated[Path, typer.Argument(help="Another model.")],
     probes: ProbesOption,
-    timeout: TimeoutOption = 300.0,
-    memory: MemoryOption = 8.0,
+    timeout: TimeoutOption = Limits.timeout,
+    memory: MemoryOption = Limits.memory / _GIB,
     as_json: JsonOption = False,
 ) -> None:
     """Compare two models without a null bank: no verdict.
@@ -227,7 +226,7 @@ def compare(
     from sacfast.scanning.compare import compare as compare_models
     from sacfast.scanning.results import plain
 
-    found = compare_models(a, b, probes=probes, timeout=timeout, memory=_bytes(memory))
+    found = compare_models(a, b, probes=probes, timeout=timeout, memory=int(memory * _GIB))
     if as_json:
         _print_json({name: plain(value) for name, value in asdict(found).items()})
     else:
@@ -406,10 +405,6 @@ def _interruptible(store: Path | None) -> Iterator[None]:
         kept = "nothing is kept without --store" if store is None else f"{store} keeps what is done"
         console(stderr=True).print(text(f"interrupted; {kept}"))
         raise typer.Exit(130) from None
-
-
-def _bytes(gib: float) -> int:
-    return int(gib * (1 << 30))
 
 
 def _print_json(value: Any) -> None:

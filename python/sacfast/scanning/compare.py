@@ -14,9 +14,9 @@ from sacfast.fingerprint import Fingerprint
 from sacfast.kernels.canonical import center_of
 from sacfast.probes import ProbeSet
 from sacfast.registry import Entry
-from sacfast.scanning.engine import MEMORY, TIMEOUT
 from sacfast.scanning.fingerprinting import fingerprint_models
 from sacfast.scanning.judge import common_mode, mode_of, outputs_in_mode
+from sacfast.scanning.limits import Limits
 from sacfast.scanning.plan import PathArgument
 from sacfast.store import Store
 
@@ -53,8 +53,8 @@ def compare(
     *,
     probes: ProbeSet | PathArgument,
     store: Store | None = None,
-    timeout: float = TIMEOUT,
-    memory: int = MEMORY,
+    timeout: float = Limits.timeout,
+    memory: int = Limits.memory,
     progress: bool | None = None,
 ) -> Comparison:
     """Compares two models without a null bank; for a verdict with error control use `scan`.
@@ -84,8 +84,7 @@ def compare(
             [("source", entries[0]), ("suspect", entries[1])],
             opened,
             kept,
-            timeout=timeout,
-            memory=memory,
+            limits=Limits(timeout=timeout, memory=memory),
             progress=progress,
         )
         for record in records:

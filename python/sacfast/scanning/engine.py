@@ -39,11 +39,9 @@ from sacfast.scanning.frames import (
     checked_outputs,
     outputs_size,
 )
+from sacfast.scanning.limits import Limits
 from sacfast.scanning.process import MAX_TEXT, WorkerProcess, death
 from sacfast.text import one_line
-
-TIMEOUT = 300.0
-MEMORY = 8 << 30
 
 # A worker that starts or imports torch is not yet at a model's mercy; a cold disk may be slow.
 _START_SECONDS = 300.0
@@ -87,8 +85,8 @@ def run_models(
     *,
     known: Known,
     workers: int | None = None,
-    timeout: float = TIMEOUT,
-    memory: int = MEMORY,
+    timeout: float = Limits.timeout,
+    memory: int = Limits.memory,
 ) -> Iterator[tuple[int, Result]]:
     """Open every model, and run those that are not known yet.
 

@@ -9,7 +9,8 @@ from tempfile import TemporaryDirectory
 from sacfast.fingerprint import Fingerprint, FingerprintKey
 from sacfast.probes import ProbeSet
 from sacfast.registry import Entry
-from sacfast.scanning.engine import MEMORY, TIMEOUT, Result, run_models
+from sacfast.scanning.engine import Result, run_models
+from sacfast.scanning.limits import DEFAULT_LIMITS, Limits
 from sacfast.scanning.progress import progress_bar
 from sacfast.store import ModelRecord, Store
 
@@ -19,9 +20,7 @@ def fingerprint_models(
     probes: ProbeSet,
     store: Store,
     *,
-    workers: int | None = None,
-    timeout: float = TIMEOUT,
-    memory: int = MEMORY,
+    limits: Limits = DEFAULT_LIMITS,
     progress: bool | None = None,
 ) -> list[ModelRecord]:
     """Fingerprints models into a store; a model that the store knows is not run again.
@@ -33,9 +32,7 @@ def fingerprint_models(
         models: (role, entry) of each; the role is only noted in the records.
         probes: The probe set.
         store: Where the fingerprints go.
-        workers: Worker processes; None: one a core.
-        timeout: Wall seconds that one model may take.
-        memory: Bytes that one model may use beyond what the framework takes.
+        limits: What the workers may take.
         progress: Draw a progress bar; None: where standard error is a terminal.
 
     Returns:
@@ -56,9 +53,9 @@ def fingerprint_models(
             [entry for _, entry in models],
             frozen,
             known=known,
-            workers=workers,
-            timeout=timeout,
-            memory=memory,
+            workers=limits.workers,
+            timeout=limits.timeout,
+            memory=limits.memory,
         )
         with progress_bar("Fingerprinting", len(models), progress) as advance:
             for position, result in runs:

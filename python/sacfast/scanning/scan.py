@@ -23,9 +23,9 @@ from sacfast.fingerprint import Fingerprint
 from sacfast.probes import ProbeSet
 from sacfast.registry import Entry
 from sacfast.scanning.casting import Cast, cast_models
-from sacfast.scanning.engine import MEMORY, TIMEOUT
 from sacfast.scanning.fingerprinting import fingerprint_models
 from sacfast.scanning.judge import Judgement, judge, mode_of
+from sacfast.scanning.limits import DEFAULT_LIMITS, Limits
 from sacfast.scanning.plan import PathArgument, Plan, plan_scan
 from sacfast.scanning.results import Scan, check_out
 from sacfast.statistics import reach
@@ -44,9 +44,9 @@ def scan(
     fdr: float = 0.05,
     method: Method = "partial",
     ridge: float = 0.02,
-    workers: int | None = None,
-    timeout: float = TIMEOUT,
-    memory: int = MEMORY,
+    workers: int | None = Limits.workers,
+    timeout: float = Limits.timeout,
+    memory: int = Limits.memory,
     progress: bool | None = None,
 ) -> Scan:
     """Says which models of a registry are stolen copies of the sources, with error control.
@@ -102,15 +102,8 @@ def scan(
         else Store(":memory:" if store is None else Path(store))
     )
     with holder as kept:
-        found = run_plan(
-            plan,
-            opened,
-            kept,
-            workers=workers,
-            timeout=timeout,
-            memory=memory,
-            progress=progress,
-        )
+        limits = Limits(workers, timeout, memory)
+        found = run_plan(plan, opened, kept, limits=limits, progress=progress)
     if out is not None:
         found.save(out)
     return found
@@ -121,9 +114,7 @@ def run_plan(
     probes: ProbeSet,
     store: Store,
     *,
-    workers: int | None = None,
-    timeout: float = TIMEOUT,
-    memory: int = MEMORY,
+    limits: Limits = DEFAULT_LIMITS,
     progress: bool | None = None,
 ) -> Scan:
     """Carries out a plan; arguments, result and errors as in `scan`."""
@@ -133,9 +124,7 @@ def run_plan(
         *(("null", entry) for entry in plan.null_bank),
         *(("suspect", entry) for entry in plan.suspects),
     ]
-    records = fingerprint_models(
-        models, probes, store, workers=workers, timeout=timeout, memory=memory, progress=progress
-    )
+    records = fingerprint_models(models, probes, store, limits=limits, progress=progress)
     cast = cast_models(records, plan)
     by_name = {record.name: record for record in cast.suspects}
 
