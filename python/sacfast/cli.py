@@ -288,7 +288,7 @@ def demo(
 ) -> None:
     """Steal models, hide them, find them.
 
-    Trains about 125 small networks on handwritten digits (3 minutes on 2 cores), some of them
+    Trains about 125 small networks on handwritten digits (two minutes on 2 cores), some of them
     stolen from one of the others, and runs the real commands on them.
 
     \b
