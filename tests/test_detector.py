@@ -268,7 +268,7 @@ def test_one_suspect_never_ends_the_batch(world):
 def test_a_source_that_says_nothing_is_named_not_the_suspects(world):
     generator = np.random.default_rng(0)
     flat = generator.standard_normal(10) + generator.standard_normal((40, 1))
-    with pytest.raises(NullBankError, match=r"`sources\[1\]` must relate the probes"):
+    with pytest.raises(ArgumentError, match=r"`sources\[1\]` must relate the probes"):
         Detector([world["sources"][0], flat], world["bank"])
 
 

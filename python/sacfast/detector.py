@@ -101,11 +101,12 @@ class Detector:
 
     Raises:
         ShapeError: If the arrays differ in the number of probes, or have other dimensions.
-        ArgumentError: If an option is not one of those named.
+        ArgumentError: If an option is not one of those named, or a source can't be compared: more
+            than 20 % unusable probes, the same answer to every probe, or nothing in it that the
+            null bank does not explain.
         DtypeError: If they hold no floating-point numbers, or an option is of another type.
-        NullBankError: If a source or a member of the bank has more than 20 % unusable probes, or
-            answers the same on every probe, or the bank's correlations are linearly dependent
-            where `ridge` is 0.
+        NullBankError: If a member of the bank can't be compared, or the bank's correlations are
+            linearly dependent where `ridge` is 0.
 
     Departs from the papers: everything but method="paper" is [ours] (docs/method.md). That the
     leave-group-out scores of the bank are valid nulls is checked empirically, not proved.
@@ -151,7 +152,8 @@ class Detector:
                 own = usable_probes(outputs)
                 reason = not_comparable(outputs, own)
                 if reason:
-                    raise NullBankError(
+                    error = ArgumentError if name == "sources" else NullBankError
+                    raise error(
                         f"Detector: `{name}[{i}]` must be comparable, got a model that {reason}",
                         hint="leave it out",
                     )
@@ -233,7 +235,7 @@ class Detector:
             mask = np.frombuffer(key, dtype=bool)
             try:
                 frame = self._frame(mask)
-            except NullBankError:
+            except (ArgumentError, NullBankError):  # all is well on all probes, but not on these
                 for i in members:
                     reasons[i] = _TOO_LITTLE_LEFT
                 continue
@@ -289,7 +291,7 @@ class _Inner:
             null = self._partial.scores(packed_bank)
         empty = self._partial.empty_sources
         if empty and packed_sources.shape[1] > 1:
-            raise NullBankError(
+            raise ArgumentError(
                 f"Detector: `sources[{empty[0]}]` must relate the probes in some way that the null "
                 "bank does not, got one that leaves nothing to compare with"
             )

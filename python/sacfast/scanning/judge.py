@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sacfast.detector import TIE, Detector, Method, not_comparable, p_values, usable_probes
-from sacfast.errors import ArgumentError, NullBankError, SacfastError
+from sacfast.errors import ArgumentError, ModelError, NullBankError, SacfastError
 from sacfast.fingerprint import Fingerprint
 from sacfast.kernels.canonical import access_mode, canonical_outputs, center_of
 from sacfast.kinds import LADDER
@@ -127,7 +127,8 @@ def judge(
         A `Judgement`.
 
     Raises:
-        NullBankError: If a source is not comparable, or fewer than two nulls are left in a mode.
+        ModelError: If a source can't be compared in its own mode.
+        NullBankError: If fewer than two nulls are left in the sources' own mode.
     """
     setting = _Setting(sources, null_bank, groups, fetch, method, ridge)
     result = Judgement()
@@ -187,7 +188,7 @@ def _score(mode: Mode, names: list[str], setting: _Setting, result: Judgement) -
     for name, fingerprint in setting.sources.items():
         outputs, unfit = _fit(fingerprint, mode)
         if unfit is not None:
-            raise NullBankError(f"scan: source {name} can't be compared as {mode}: it {unfit}")
+            raise ModelError(f"scan: source {name} can't be compared as {mode}: it {unfit}")
         sources.append(outputs)
     bank, groups = [], []
     for name, fingerprint in setting.null_bank.items():
