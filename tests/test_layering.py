@@ -14,6 +14,7 @@ FLOORS = {
     "errors": 0,
     "files": 0,
     "kinds": 0,
+    "progress": 0,
     "text": 0,
     "_core": 1,
     "_cuda": 1,

@@ -73,7 +73,7 @@ def run_demo(out: Path, seed: int = 0, *, size: Size = FULL) -> int:
 def make_demo(out: Path, seed: int, size: Size = FULL) -> None:
     """Make the demo's folder: images, models and the truth about them."""
     from sacfast.demo.show import cast_table
-    from sacfast.scanning.progress import progress_bar
+    from sacfast.progress import progress_bar
     from sacfast.terminal import console, text
 
     say = console()

@@ -11,7 +11,7 @@ import hashlib
 import operator
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from sacfast.probes.augment import AUGMENTATIONS, Settings
 from sacfast.probes.images import Images, list_images
 from sacfast.probes.jpeg import MAX_PIXELS, fit, library_versions, save_png
 from sacfast.probes.probe_set import ProbeSet
+from sacfast.progress import progress_bar
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,6 +45,7 @@ def build_probes(
     size: int | tuple[int, int] | None = None,
     device: str = "cpu",
     labels: Sequence[object] | None = None,
+    progress: bool | None = None,
 ) -> ProbeSet:
     """A frozen probe set from an owner's images.
 
@@ -62,6 +64,7 @@ def build_probes(
             images must have one size already.
         device: "gpu" makes JPEG on a GPU through DALI; its bytes differ from the CPU's.
         labels: One per image, where `images` is no directory.
+        progress: Draw a progress bar; None: where standard error is a terminal.
 
     Returns:
         The probe set, with the images in the order in which they were selected. Images that
@@ -88,7 +91,8 @@ def build_probes(
     listed = list_images(images, labels)
     queues = _queues(listed, select, np.random.default_rng([seed, 0]))
     skipped = list(listed.unlisted)
-    chosen = _choose(listed, queues, count, height_width, skipped)
+    with progress_bar("Reading images", count, progress) as advance:
+        chosen = _choose(listed, queues, count, height_width, skipped, advance)
     pixels = np.stack([image.pixels for image in chosen])
     augmented = AUGMENTATIONS[kind](pixels, Settings(quality, device, seed))
 
@@ -171,6 +175,7 @@ def _choose(
     count: int,
     size: tuple[int, int] | None,
     skipped: list[str],
+    advance: Callable[[str], None],
 ) -> list[_Chosen]:
     """The first `count` usable images, the queues served in turn; `skipped` grows."""
     seen: dict[bytes, str] = {}
@@ -193,6 +198,7 @@ def _choose(
                 hint="size=224",
             )
         chosen.append(image)
+        advance(listed.name(image.index))
     if len(chosen) < count:
         shown = "".join(f"\n    {line}" for line in skipped[:5])
         rest = f"\n    and {len(skipped) - 5} more" if len(skipped) > 5 else ""

@@ -8,10 +8,10 @@ from tempfile import TemporaryDirectory
 
 from sacfast.fingerprint import Fingerprint, FingerprintKey
 from sacfast.probes import ProbeSet
+from sacfast.progress import progress_bar
 from sacfast.registry import Entry
 from sacfast.scanning.engine import Result, run_models
 from sacfast.scanning.limits import DEFAULT_LIMITS, Limits
-from sacfast.scanning.progress import progress_bar
 from sacfast.store import ModelRecord, Store
 
 

@@ -21,6 +21,7 @@ from typing import Any
 from sacfast.detector import Method
 from sacfast.fingerprint import Fingerprint
 from sacfast.probes import ProbeSet
+from sacfast.progress import progress_bar
 from sacfast.registry import Entry
 from sacfast.scanning.casting import Cast, cast_models
 from sacfast.scanning.fingerprinting import fingerprint_models
@@ -131,16 +132,22 @@ def run_plan(
     def outputs_of(record: ModelRecord) -> Fingerprint:
         return store.fingerprint(record.key(probes.digest))
 
-    judged = judge(
-        {record.name: mode_of(record) for record in cast.suspects},
-        {record.name: outputs_of(record) for record in cast.sources},
-        {record.name: outputs_of(record) for record in cast.null_bank},
-        cast.groups,
-        lambda name: outputs_of(by_name[name]),
-        method=plan.method,
-        ridge=plan.ridge,
-        fdr=plan.fdr,
-    )
+    with progress_bar("Comparing", len(by_name), progress) as advance:
+
+        def fetch(name: str) -> Fingerprint:
+            advance(name)
+            return outputs_of(by_name[name])
+
+        judged = judge(
+            {record.name: mode_of(record) for record in cast.suspects},
+            {record.name: outputs_of(record) for record in cast.sources},
+            {record.name: outputs_of(record) for record in cast.null_bank},
+            cast.groups,
+            fetch,
+            method=plan.method,
+            ridge=plan.ridge,
+            fdr=plan.fdr,
+        )
     number = store.add_scan(
         ScanRecord(
             probe_digest=probes.digest,
