@@ -88,7 +88,10 @@ def as_numpy(
     if isinstance(given.owner, np.ndarray):
         plain = given.owner.view(np.uint16) if bfloat16 else given.owner
     else:
-        plain = np.asarray(_Memory(given, "uint16" if bfloat16 else given.dtype))
+        dtype = "uint16" if bfloat16 else given.dtype
+        # An empty array may lie at address 0, which NumPy before 2.3 takes for no address.
+        empty = 0 in given.shape
+        plain = np.empty(given.shape, dtype) if empty else np.asarray(_Memory(given, dtype))
     if bfloat16:  # the upper half of a float32
         return (plain.astype(np.uint32) << 16).view(np.float32)
     with np.errstate(invalid="ignore"):  # a NaN with odd bits

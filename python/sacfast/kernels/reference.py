@@ -42,6 +42,7 @@ def centred(outputs: NDArray[Any], center: str) -> tuple[Float64, Float64]:
 
 def normalised(outputs: NDArray[Any], center: str) -> Float64:
     """Centred rows of length 1; rows of 0 where nothing but rounding was left."""
+    a: Float64
     a, size = centred(outputs, center)
     largest = np.abs(a).max(axis=1)
     scale = np.where(largest == 0, 1.0, largest)

@@ -137,10 +137,11 @@ def _read_npy(file: SafeFile) -> tuple[NDArray[Any], Mapping[str, Any]]:
             raise ModelError(f"{file.name} is not a numpy file")
         handle.seek(0)
         try:
-            version = np.lib.format.read_magic(handle)
+            npy: Any = np.lib.format
+            version = npy.read_magic(handle)
             read = {
-                (1, 0): np.lib.format.read_array_header_1_0,
-                (2, 0): np.lib.format.read_array_header_2_0,
+                (1, 0): npy.read_array_header_1_0,
+                (2, 0): npy.read_array_header_2_0,
             }.get(version)
             if read is None:
                 raise ValueError(f"format version {version[0]}.{version[1]}")
