@@ -1,6 +1,7 @@
 """The `sacfast` command: parses, calls, prints and exits; what it calls lives elsewhere.
 
-Exit codes: 0 nothing flagged, or a command that judges nothing went well · 1 failure · 2 usage ·
+Exit codes: 0 nothing flagged, or a command that judges nothing went well · 1 failure · 2 usage: an
+option, registry, model or result path that can't be used ·
 3 something is called stolen · 4 nothing is, but some suspects could not be judged · 130 Ctrl-C.
 """
 
@@ -38,6 +39,11 @@ _OPTIONS = {
     "images": "DIR",
     "sources": "--source",
     "null_bank": "--null-bank",
+    "root": "the directory",
+    "folder": "DIR",
+    "path": "the file",
+    "a": "A",
+    "b": "B",
     **{
         name: f"--{name}"
         for name in ("probes", "out", "fdr", "count", "size", "seed", "quality", "select", "device")

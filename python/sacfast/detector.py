@@ -108,6 +108,9 @@ class Detector:
         NullBankError: If a member of the bank can't be compared, or the bank's correlations are
             linearly dependent where `ridge` is 0.
 
+    With two probes there is one pair, in which nothing can correlate: "partial" and "pearson" then
+    find no suspect comparable.
+
     Departs from the papers: everything but method="paper" is [ours] (docs/method.md). That the
     leave-group-out scores of the bank are valid nulls is checked empirically, not proved.
     """

@@ -383,6 +383,26 @@ def test_broken_and_degenerate_null_models_are_left_out_with_a_warning(registry)
     assert found.record.facts["p_floor"] == 1 / 40
 
 
+def test_many_null_models_that_cannot_serve_share_a_warning(registry):
+    for i in range(5):
+        registry.answers(f"bank/short-{i}", registry.logits()[:3])
+    [warning] = run(registry, fdr=0.2).record.facts["warnings"]
+    assert warning.startswith("5 null models left out, among them short-0: ")
+
+
+def test_reach_counts_what_could_be_compared(registry):
+    registry.answers("registry/dead", np.tile(np.arange(8.0), (60, 1)))
+    found = run(registry, fdr=0.2)
+    assert "over 8 comparisons" in found.record.facts["reach"]
+
+
+def test_q_that_meets_the_level_is_called():
+    from sacfast.scanning.judge import _verdict
+
+    assert _verdict(0.0167, 0.05000000000001, 0.01, 0.05) == "stolen"
+    assert _verdict(0.0167, 0.0500001, 0.01, 0.05) == "suspicious"
+
+
 def test_the_plan_says_what_the_bank_can_show(registry):
     arguments = registry.scan_arguments()
     plan = plan_scan(

@@ -1,6 +1,7 @@
 """Everything that needs an imaging library: decoding, fitting to a size, the JPEG round trip.
 
-The only module that imports Pillow and NVIDIA DALI, both where they are used. The round trip
+The only module that decodes images, and the only one that knows NVIDIA DALI; both libraries are
+imported where they are used. The round trip
 (encode as JPEG, decode again) is SAC-JC's augmentation. On the CPU DALI's
 `jpeg_compression_distortion` and Pillow give the same bytes (both are libjpeg-turbo with 4:2:0
 chroma), so DALI is used where it is installed and Pillow where it is not, and the probe set is

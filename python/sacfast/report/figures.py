@@ -12,14 +12,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from sacfast.report.summary import Row, number
-from sacfast.store import ScanRecord
+from sacfast.store import VERDICTS, ScanRecord
 from sacfast.text import visible
 
 
 def facets(scan: ScanRecord, rows: Sequence[Row]) -> list[dict[str, Any]]:
     """One entry a source and access mode: the bank's scores, the threshold, the suspects' rows.
 
-    The facet with the most pressing suspect comes first, one without suspects last.
+    The facet with the most pressing verdict comes first, of equal ones that with the most suspects
+    under it; one without suspects comes last.
 
     Scores whose source and access mode have no null bank get a facet without one, so that no number
     of the table is missing from the figure.
@@ -38,7 +39,13 @@ def facets(scan: ScanRecord, rows: Sequence[Row]) -> list[dict[str, Any]]:
         if row.model is not None and number(row.pair.score) is not None:
             key = (row.pair.source, row.pair.mode)
             shown.setdefault(key, _facet(*key, None, ()))["rows"].append(i)
-    return sorted(shown.values(), key=lambda facet: min(facet["rows"], default=len(rows)))
+
+    def pressing(facet: dict[str, Any]) -> tuple[int, int]:
+        verdicts = [VERDICTS.index(rows[i].pair.verdict) for i in facet["rows"]]
+        worst = min(verdicts, default=len(VERDICTS))
+        return worst, -verdicts.count(worst)
+
+    return sorted(shown.values(), key=pressing)
 
 
 def _facet(

@@ -37,7 +37,14 @@ def heat_maps(scan: ScanRecord, store: Store) -> list[dict[str, Any]]:
     first, like the facets of the scores figure."""
     sources = {model.name: model for model in scan.role("source")}
     accused: dict[str, list[PairRecord]] = {}
-    for pair in sorted(scan.pairs, key=lambda pair: VERDICTS.index(pair.verdict)):
+    # Of equally accused suspects, those first that answer as the source does: their maps compare.
+    for pair in sorted(
+        scan.pairs,
+        key=lambda pair: (
+            VERDICTS.index(pair.verdict),
+            pair.source in sources and pair.mode != sources[pair.source].outputs_kind,
+        ),
+    ):
         if pair.source in sources and number(pair.score) is not None:
             accused.setdefault(pair.source, []).append(pair)
     order = [*accused, *(name for name in sources if name not in accused)][:MAX_SOURCES]

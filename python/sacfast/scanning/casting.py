@@ -18,6 +18,9 @@ from sacfast.store import ModelRecord
 #: Kinds of outputs fine enough that equal numbers mean one model; labels of two good models agree.
 _TELLING = ("logits", "logprobs", "embeddings")
 
+#: More null models than this that can't serve share one warning.
+_TOLD_SINGLY = 3
+
 
 @dataclass
 class Cast:
@@ -83,24 +86,34 @@ def _null_bank(
 ) -> dict[str, ModelRecord]:
     """The bank's members that can serve, by what they hold."""
     nulls: dict[str, ModelRecord] = {}
+    unfit: dict[str, str] = {}
     for record in (record for record in records if record.role == "null"):
         identity = _identity(record)
         if record.status != "ok":
-            cast.warnings.append(f"null model {record.name} left out: {record.reason}")
+            unfit[record.name] = record.reason
         elif identity in sources:
             raise NullBankError(
                 "scan: `null_bank` must hold independent models only, got "
                 f"{record.name}, byte-identical to source {sources[identity].name}"
             )
         elif identity in nulls:
-            twin = nulls[identity].name
-            cast.warnings.append(f"null model {record.name} left out: byte-identical to {twin}")
+            unfit[record.name] = f"byte-identical to {nulls[identity].name}"
         else:
             nulls[identity] = record
+    cast.warnings += left_out(unfit)
     group_of = dict(zip((e.name for e in plan.null_bank), plan.null_groups(), strict=True))
     cast.null_bank = list(nulls.values())
     cast.groups = {record.name: group_of[record.name] for record in cast.null_bank}
     return nulls
+
+
+def left_out(reasons: dict[str, str], where: str = "") -> list[str]:
+    """Warnings about null models that can't serve: a sentence each, or one for many."""
+    if len(reasons) <= _TOLD_SINGLY:
+        return [f"null model {name} left out{where}: {why}" for name, why in reasons.items()]
+    first = list(reasons)[:_TOLD_SINGLY]
+    told = "; ".join(f"{name}: {reasons[name]}" for name in first)
+    return [f"{len(reasons)} null models left out{where}, among them {told}"]
 
 
 def _identity(record: ModelRecord) -> str:

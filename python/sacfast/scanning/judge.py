@@ -22,12 +22,16 @@ from sacfast.errors import ArgumentError, ModelError, NullBankError, SacfastErro
 from sacfast.fingerprint import Fingerprint
 from sacfast.kernels.canonical import access_mode, canonical_outputs, center_of
 from sacfast.kinds import LADDER
+from sacfast.scanning.casting import left_out
 from sacfast.statistics import benjamini_hochberg
 from sacfast.store import ModelRecord, NullRecord, PairRecord
 from sacfast.text import one_line
 
 #: p-values up to here that are no discoveries are still suspicious (docs/method.md, The score).
 SUSPICIOUS_P = 0.05
+
+#: A q or p that equals its bound but for the last bits has met it.
+_ROUNDING = 1 + 1e-9
 
 #: Suspects' outputs are held a batch at a time, in about this many bytes.
 _BATCH_BYTES = 128 << 20
@@ -191,13 +195,15 @@ def _score(mode: Mode, names: list[str], setting: _Setting, result: Judgement) -
             raise ModelError(f"scan: source {name} can't be compared as {mode}: it {unfit}")
         sources.append(outputs)
     bank, groups = [], []
+    unfit_nulls: dict[str, str] = {}
     for name, fingerprint in setting.null_bank.items():
         outputs, unfit = _fit(fingerprint, mode)
         if unfit is not None:
-            result.warnings.append(f"null model {name} left out for {mode}: it {unfit}")
+            unfit_nulls[name] = f"it {unfit}"
             continue
         bank.append(outputs)
         groups.append(setting.groups[name])
+    result.warnings += left_out(unfit_nulls, f" for {mode}")
     if len(bank) < 2:
         raise NullBankError(
             f"scan: `null_bank` must hold at least 2 models that can be compared as {mode}, "
@@ -268,7 +274,7 @@ def _conclude(
         return
     p = np.concatenate([part.p for part in scored])
     all_q = benjamini_hochberg(p)
-    called = p[all_q <= fdr]
+    called = p[all_q <= fdr * _ROUNDING]
     p_called = float(called.max()) if called.size else math.nan
     sign = -1.0 if method == "paper" else 1.0
     start = 0
@@ -298,13 +304,13 @@ def _conclude(
 def _verdict(p: float, q: float, p_floor: float, fdr: float) -> str:
     if math.isnan(p):
         return "not comparable"
-    if q <= fdr:
+    if q <= fdr * _ROUNDING:
         return "stolen"
     return "suspicious" if p <= SUSPICIOUS_P or _at_floor(p, p_floor) else "no evidence"
 
 
 def _at_floor(p: float, p_floor: float) -> bool:
-    return bool(p <= p_floor * (1 + 1e-9))  # a plain bool: SQLite keeps NumPy's as bytes
+    return bool(p <= p_floor * _ROUNDING)  # a plain bool: SQLite keeps NumPy's as bytes
 
 
 def _threshold(null: NDArray[np.float64], groups: list[str], p_called: float) -> float:

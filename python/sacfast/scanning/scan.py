@@ -162,7 +162,8 @@ def run_plan(
 
 def _facts(plan: Plan, cast: Cast, judged: Judgement) -> dict[str, Any]:
     draws = len(set(cast.groups.values())) if judged.draws is None else judged.draws
-    can_show = reach(draws, len(judged.pairs), plan.fdr)
+    tested = sum(not math.isnan(pair.p) for pair in judged.pairs)
+    can_show = reach(draws, tested, plan.fdr)
     return {
         "registry": plan.registry,
         "method": plan.method,
