@@ -135,7 +135,7 @@ def test_fingerprint_and_compare(house):
         "compare", "mine/good-00", "registry/nothing", "--probes", "probes.safetensors",
         cwd=root, code=2,
     )  # fmt: skip
-    assert "`a` and `b` must be paths of models" in err
+    assert "compare: A and B must be paths of models" in err
 
 
 def test_probes_show_checks_the_digest(house, tmp_path):

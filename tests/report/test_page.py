@@ -18,7 +18,7 @@ HOSTILE = (
     "</script><script>document.title='run'</script>",
     "<img src=x onerror=alert(1)>",
     "\"'><a href=javascript:alert(1)>x</a>",
-    "{{ 7 * 7 }}{% raw %}",
+    "{{ 1234 * 5678 }}{% raw %}",
     "emoji 🦊 and ünïcode",
     "two\nlines\tand\x00a zero\u202ebackwards\u2028",
     "x" * 500,
@@ -95,7 +95,7 @@ def test_hostile_names_stay_text(page) -> None:
         assert sum(t == tag for t, _ in made.tags) == sum(t == tag for t, _ in honest.tags), tag
     assert {HOSTILE[0], HOSTILE[1], HOSTILE[3]} <= {row[0] for row in made.data["verdicts"]}
     assert "<script>alert(2)</script>" in made.text
-    assert "49" not in made.text.split("What was run")[0]
+    assert str(1234 * 5678) not in made.text  # a template would have worked it out
 
 
 def test_control_characters_are_shown(page) -> None:
