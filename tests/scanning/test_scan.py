@@ -64,6 +64,16 @@ def test_the_scan_is_the_detector_and_bh(registry, tmp_path):
     assert rows["short"]["score"] is None
 
 
+def test_judged_by_the_papers_score_the_score_is_the_distance(registry):
+    found = run(registry, fdr=0.2, method="paper")
+    rows = [row for row in found.rows() if row["score"] is not None]
+    assert len(rows) == 8
+    assert all(row["score"] == row["distance"] for row in rows)
+    assert {row["suspect"] for row in rows[:2]} == {"copy-0", "copy-1"}
+    threshold = found.record.nulls[0].threshold
+    assert all((row["score"] < threshold) == (row["verdict"] == "stolen") for row in rows)
+
+
 def test_rows_are_ranked_and_counted(registry):
     found = run(registry, fdr=0.2)
     verdicts = [row["verdict"] for row in found.rows()]

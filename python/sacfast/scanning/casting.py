@@ -29,7 +29,7 @@ class Cast:
     Attributes:
         sources, null_bank: Those that gave outputs, each file once.
         suspects: Those to be judged, each fingerprint once.
-        twins: Suspects with the fingerprint of one that is judged -> that one's name.
+        twins: Suspects with the fingerprint of one that is judged, each with that one's name.
         others: Records of suspects that are not judged: failed, or a null model themselves.
         groups: The group of every member of the null bank.
         warnings: Sentences for people.
@@ -38,8 +38,7 @@ class Cast:
     sources: list[ModelRecord] = field(default_factory=list)
     null_bank: list[ModelRecord] = field(default_factory=list)
     suspects: list[ModelRecord] = field(default_factory=list)
-    twins: dict[str, str] = field(default_factory=dict)
-    twin_records: list[ModelRecord] = field(default_factory=list)
+    twins: list[tuple[ModelRecord, str]] = field(default_factory=list)
     others: list[ModelRecord] = field(default_factory=list)
     groups: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
@@ -71,8 +70,7 @@ def cast_models(records: list[ModelRecord], plan: Plan) -> Cast:
             cast.others.append(replace(record, status="null model", reason=reason))
         elif key in judged:
             reason = f"byte-identical to {judged[key]}"
-            cast.twins[record.name] = judged[key]
-            cast.twin_records.append(replace(record, reason=reason))
+            cast.twins.append((replace(record, reason=reason), judged[key]))
         else:
             judged[key] = record.name
             if source is not None:

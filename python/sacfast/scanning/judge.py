@@ -213,7 +213,11 @@ def _score(mode: Mode, names: list[str], setting: _Setting, result: Judgement) -
     detector = Detector(
         sources, bank, groups=groups, method=setting.method, ridge=setting.ridge, center=center
     )
-    paper = Detector(sources, bank, groups=groups, method="paper", center=center)
+    paper = (
+        detector
+        if setting.method == "paper"
+        else Detector(sources, bank, groups=groups, method="paper", center=center)
+    )
     batches, distances = [], []
     compared: list[str] = []
     for batch in _batches(names, mode, setting.fetch, result):
@@ -224,7 +228,8 @@ def _score(mode: Mode, names: list[str], setting: _Setting, result: Judgement) -
                 result.reasons[name] = reason
         compared += batch
         batches.append(scores)
-        distances.append(paper.scores(list(batch.values())).score)
+        by_paper = scores if paper is detector else paper.scores(list(batch.values()))
+        distances.append(by_paper.score)
     result.draws = min(detector.nulls, detector.nulls if result.draws is None else result.draws)
     empty = np.empty((0, len(sources)))
     return _Scored(

@@ -17,7 +17,7 @@ from sacfast.errors import ArgumentError, MissingExtraError
 from sacfast.files import write_whole
 from sacfast.store import VERDICTS, ScanRecord, note
 
-EXIT_NOTHING, EXIT_FAILURE, EXIT_FLAGGED, EXIT_NOT_JUDGED = 0, 1, 3, 4
+EXIT_NOTHING, EXIT_FLAGGED, EXIT_NOT_JUDGED = 0, 3, 4
 
 #: The columns of a result, in order.
 COLUMNS = (

@@ -173,7 +173,7 @@ def _facts(plan: Plan, cast: Cast, judged: Judgement) -> dict[str, Any]:
         "reach": str(can_show),
         "p_floor": can_show.p_floor,
         "warnings": [*cast.warnings, *judged.warnings],
-        "versions": versions(),
+        "versions": _versions(),
     }
 
 
@@ -187,8 +187,7 @@ def _models(
             reason="; ".join(filter(None, [record.reason, judged.reasons.get(judged_as)])),
             dropped=judged.dropped.get(judged_as, 0),
         )
-        for record in (*cast.suspects, *cast.twin_records)
-        for judged_as in [cast.twins.get(record.name, record.name)]
+        for record, judged_as in (*((own, own.name) for own in cast.suspects), *cast.twins)
     ]
     known = [record for record in records if record.role != "suspect"]
     return (*known, *suspects, *cast.others, *plan.left_out)
@@ -207,8 +206,8 @@ def _pairs(plan: Plan, cast: Cast, judged: Judgement) -> tuple[PairRecord, ...]:
         if record.name not in compared:
             compared[record.name] = [PairRecord(record.name, "", "not comparable")]
             pairs += compared[record.name]
-    for twin, judged_as in cast.twins.items():
-        pairs += [replace(pair, suspect=twin) for pair in compared[judged_as]]
+    for twin, judged_as in cast.twins:
+        pairs += [replace(pair, suspect=twin.name) for pair in compared[judged_as]]
     for record in (*cast.others, *plan.left_out):
         known = record.status in ("source", "null model")
         verdict = "left out" if known else "not comparable"
@@ -226,7 +225,7 @@ def _ranked(pairs: list[PairRecord]) -> tuple[PairRecord, ...]:
     return tuple(sorted(pairs, key=rank))
 
 
-def versions() -> dict[str, str]:
+def _versions() -> dict[str, str]:
     """The versions of everything that shapes a result, without importing any of it."""
     found = {"python": python_version()}
     for package in ("sacfast", "numpy", "scipy", "pillow", "torch", "timm", "safetensors"):
