@@ -60,9 +60,26 @@ class PartialScore:
     """
 
     def __init__(self, explained: NDArray[Any], sources: NDArray[Any], ridge: float) -> None:
-        self._size, self._pairs = explained.shape
         self._rows = np.concatenate([explained, sources])
-        gram = inner_products(self._rows, self._rows)
+        products = inner_products(self._rows, self._rows)
+        self._prepare(products, len(explained), explained.shape[1], ridge)
+
+    @classmethod
+    def of_products(cls, gram: _Float, size: int, pairs: int, ridge: float) -> PartialScore:
+        """From inner products that are known already; `score_products` scores suspects with it.
+
+        Args:
+            gram: (K + V, K + V) inner products of the rows of X, then of the sources.
+            size: K, the rows of X; the first is that of ones.
+            pairs: P.
+            ridge: Relative ridge, >= 0.
+        """
+        made = cls.__new__(cls)
+        made._prepare(gram, size, pairs, ridge)
+        return made
+
+    def _prepare(self, gram: _Float, size: int, pairs: int, ridge: float) -> None:
+        self._size, self._pairs = size, pairs
         self._gram = np.ascontiguousarray(gram[: self._size, : self._size])
         self._sums = self._gram[0]
         # A correlation that is zero everywhere explains nothing, whatever its weight: any ridge
@@ -92,9 +109,13 @@ class PartialScore:
 
     def scores(self, packed: NDArray[Any]) -> _Float:
         """(S, P) packed correlations of suspects -> (S, V) scores; NaN where nothing is left."""
-        products = inner_products(packed, self._rows)
-        x = np.ascontiguousarray(products[:, : self._size])
         square = (packed.astype(np.float64) ** 2).sum(axis=1)
+        return self.score_products(inner_products(packed, self._rows), square)
+
+    def score_products(self, products: _Float, square: _Float) -> _Float:
+        """The same from the suspects' inner products (S, K + V) with the rows of X and the sources,
+        and (S,) with themselves."""
+        x = np.ascontiguousarray(products[:, : self._size])
         suspects = _Residuals(x, self._solve(x), square)
         return self._pearson(suspects, self._source, products[:, self._size :])
 
