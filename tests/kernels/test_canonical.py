@@ -12,6 +12,9 @@ from sacfast.errors import ArgumentError, DtypeError, ShapeError
 from sacfast.kernels import access_mode, canonical_outputs, correlation, label_correlation
 from sacfast.kernels.canonical import KINDS, LADDER
 
+#: Settings under which every kind can be asked for, the rounding so fine that no label changes.
+SETTINGS_OF = {"rounded": {"digits": 12}, "topk": {"k": 2}}
+
 
 @pytest.fixture
 def logits(rng):
@@ -71,6 +74,7 @@ def test_rounded_probabilities_get_the_floor_of_the_rounding():
     p = np.array([[0.50149, 0.49849, 0.00002]])
     found = canonical_outputs(p, "probs", digits=3)
     np.testing.assert_allclose(found, np.log([[0.501, 0.498, 0.0005]]))
+    np.testing.assert_array_equal(canonical_outputs(p, "rounded", digits=3), found)
     assert np.isfinite(canonical_outputs(np.zeros((2, 3)), "probs")).all()
 
 
@@ -179,16 +183,16 @@ def test_a_row_without_an_answer_stays_nan_and_changes_no_other(rng, kind, bad):
         rows = np.log(rows)
     if kind == "decisions":
         rows = np.round(rows)
-    k = 2 if kind == "topk" else None
-    expected = canonical_outputs(np.delete(rows, 3, axis=0), kind, k=k)
+    settings = SETTINGS_OF.get(kind, {})
+    expected = canonical_outputs(np.delete(rows, 3, axis=0), kind, **settings)
     rows[3] = bad
     for given in (rows, np.where(np.arange(4) == 0, rows, np.nan_to_num(rows, posinf=0))):
         if kind == "topk" and np.isnan(bad) and given is not rows:
             continue  # a lone NaN is a class that was left out
-        found = canonical_outputs(given, kind, k=k)
+        found = canonical_outputs(given, kind, **settings)
         assert np.isnan(found[3]).all()
         np.testing.assert_array_equal(np.delete(found, 3, axis=0), expected)
-    assert np.isnan(canonical_outputs(np.full((2, 3), bad), kind, k=k)).all()
+    assert np.isnan(canonical_outputs(np.full((2, 3), bad), kind, **settings)).all()
 
 
 def test_log_probabilities_of_huge_logits():
@@ -249,6 +253,7 @@ def test_from_logits_down_the_ladder(logits):
     np.testing.assert_allclose(access_mode(rows, "logits", "logprobs"), log_softmax(rows, axis=1))
     np.testing.assert_allclose(access_mode(rows, "logits", "probs"), p)
     rounded = np.round(p, 2)
+    np.testing.assert_allclose(access_mode(rows, "logits", "rounded", digits=2), rounded)
     np.testing.assert_allclose(access_mode(rows, "logits", "probs", digits=2), rounded)
     kept = access_mode(rows, "logits", "topk", k=2)
     assert ((kept > 0).sum(axis=1) == 2).all()
@@ -261,12 +266,12 @@ def test_from_logits_down_the_ladder(logits):
 @pytest.mark.parametrize("target", LADDER)
 def test_every_way_down_ends_in_the_same_answer(logits, target):
     rows = logits.astype(np.float64)
-    settings = {"k": 3} if target == "topk" else {}
+    settings = SETTINGS_OF.get(target, {})
     straight = access_mode(rows, "logits", target, **settings)
     for step in LADDER[: LADDER.index(target)]:
-        stop = access_mode(rows, "logits", step, **({"k": 3} if step == "topk" else {}))
+        stop = access_mode(rows, "logits", step, **SETTINGS_OF.get(step, {}))
         np.testing.assert_allclose(
-            access_mode(stop, step, target, **settings), straight, rtol=1e-12
+            access_mode(stop, step, target, **settings), straight, rtol=1e-12, atol=1e-12
         )
 
 
@@ -331,6 +336,13 @@ def test_access_modes_come_in_numpy_and_in_their_form(logits):
             '`k` must go with kind "topk"',
         ),
         (lambda x: canonical_outputs(x, "topk"), ArgumentError, "`k` must be given"),
+        (lambda x: canonical_outputs(x, "rounded"), ArgumentError, "`digits` must be given for"),
+        (lambda x: access_mode(x, "probs", "rounded"), ArgumentError, '"rounded", got None'),
+        (
+            lambda x: access_mode(x, "rounded", "probs"),
+            ArgumentError,
+            '"rounded", "topk", "labels" for kind="rounded"',
+        ),
         (lambda x: canonical_outputs(x, "topk", k=0), ArgumentError, "`k` must be >= 1, got 0"),
         (lambda x: canonical_outputs(x, "topk", k=9), ArgumentError, "number of classes, 3, got 9"),
         (lambda x: canonical_outputs(x, "probs", digits=-1), ArgumentError, "must be >= 0, got -1"),
@@ -356,7 +368,7 @@ def test_access_modes_come_in_numpy_and_in_their_form(logits):
         (
             lambda x: access_mode(x, "probs", "logits"),
             ArgumentError,
-            '"probs", "topk", "labels" for',
+            '"probs", "rounded", "topk", "labels" for',
         ),
         (
             lambda x: access_mode(x, "logits", "probs", k=2),

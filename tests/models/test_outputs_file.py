@@ -135,23 +135,26 @@ def test_the_digest_is_of_the_numbers_and_of_what_they_are(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("kind", "digits", "k", "reason"),
     [
-        ("logits", 3, None, "`digits` goes with probs and topk, not logits"),
+        ("logits", 3, None, "`digits` goes with rounded and topk, not logits"),
         ("probs", None, 3, "`k` goes with topk, not probs"),
         ("topk", None, None, "topk needs `k`"),
         ("topk", None, 0, "`k` must be a whole number from 1 to 10, got 0"),
         ("topk", None, 11, "`k` must be a whole number from 1 to 10, got 11"),
         ("probs", -1, None, "`digits` must be a whole number from 0 to 17, got -1"),
         ("probs", 18, None, "`digits` must be a whole number from 0 to 17, got 18"),
+        ("rounded", None, None, "rounded needs `digits`, the decimals that its probabilities are"),
+        ("rounded", 2, 3, "`k` goes with topk, not rounded"),
         ("topk", 0, 1, ""),
         ("topk", 17, 10, ""),
-        ("probs", 0, None, ""),
+        ("topk", None, 3, ""),
+        ("rounded", 2, None, ""),
     ],
 )
 def test_settings_go_with_their_kind(
     tmp_path: Path, kind: str, digits: int | None, k: int | None, reason: str
 ) -> None:
     # More rows than classes: the number of probes bounds nothing.
-    folder = write_npy(tmp_path, np.full((12, 10), 0.1), outputs_kind=kind, digits=digits, k=k)
+    folder = write_npy(tmp_path, np.full((12, 10), 0.12345), outputs_kind=kind, digits=digits, k=k)
     if reason:
         with pytest.raises(ModelError, match=reason):
             open_model(folder)
@@ -160,19 +163,35 @@ def test_settings_go_with_their_kind(
         assert (model.digits, model.k) == (digits, k)
 
 
+def test_probabilities_with_decimals_are_rounded(tmp_path: Path) -> None:
+    probs = np.full((12, 10), 0.12345)
+    models = [
+        open_model(write_npy(tmp_path / kind, probs, outputs_kind=kind, digits=2))
+        for kind in ("probs", "rounded")
+    ]
+    assert [model.outputs_kind for model in models] == ["rounded", "rounded"]
+    assert models[0].digest == models[1].digest
+
+
+@pytest.mark.parametrize("kind", ["probs", "rounded", "topk"])
 @pytest.mark.parametrize("digits", [1, 2, 3, 4, None])
-def test_rounded_probabilities_are_recognised(tmp_path: Path, digits: int | None) -> None:
+def test_decimals_are_recognised(tmp_path: Path, digits: int | None, kind: str) -> None:
     exact = np.random.default_rng(0).dirichlet(np.ones(8), 30).astype(np.float32)
-    folder = tmp_path / "service"
-    folder.mkdir()
-    np.save(folder / "outputs.npy", exact if digits is None else np.round(exact, digits))
-    (folder / "config.json").write_text('{"outputs_kind": "probs"}')
-    assert open_model(folder).digits == digits
+    answers = exact if digits is None else np.round(exact, digits)
+    folder = write_npy(tmp_path, answers, outputs_kind=kind, k=8 if kind == "topk" else None)
+    if kind == "rounded" and digits is None:
+        with pytest.raises(ModelError, match="rounded needs `digits`"):
+            open_model(folder)
+    else:
+        model = open_model(folder)
+        assert model.digits == digits
+        assert model.outputs_kind == ("rounded" if digits and kind == "probs" else kind)
 
 
-def test_answers_of_zeros_and_ones_alone_are_not_taken_for_rounded(tmp_path: Path) -> None:
-    folder = tmp_path / "service"
-    folder.mkdir()
-    np.save(folder / "outputs.npy", np.eye(8)[np.arange(40) % 8])
-    (folder / "config.json").write_text('{"outputs_kind": "probs"}')
-    assert open_model(folder).digits is None
+@pytest.mark.parametrize("far", [0.0, 1e-12, 1e-5])
+def test_answers_near_zero_and_one_alone_are_not_taken_for_rounded(
+    tmp_path: Path, far: float
+) -> None:
+    sure = np.abs(np.eye(8)[np.arange(40) % 8] - far)
+    model = open_model(write_npy(tmp_path, sure, outputs_kind="probs"))
+    assert (model.outputs_kind, model.digits) == ("probs", None)

@@ -336,7 +336,7 @@ def test_the_same_bits_with_one_worker_alone(
         ("good-as-probs", "its worker sent what can't be: the answers are probs and must lie"),
         ("good-as-decisions", "its worker sent what can't be: the answers are decisions and must"),
         ("nothing-but-nan", "its worker sent what can't be: every answer holds NaN or Inf"),
-        ("logits-with-digits", "its worker sent what can't be: `digits` goes with probs and topk"),
+        ("logits-with-digits", "its worker sent what can't be: `digits` goes with rounded"),
         ("probs-with-18-digits", "its worker sent what can't be: `digits` must be a whole number"),
         ("probs-with-k", "its worker sent what can't be: `k` goes with topk"),
         ("topk-without-k", "its worker sent what can't be: outputs_kind topk needs `k`"),

@@ -134,7 +134,7 @@ def test_every_access_mode_is_judged_with_sources_and_bank_in_the_same(world):
         "probs", "rounded", "top3", "labels", "logits",
     }  # fmt: skip
     assert {null.mode for null in found.record.nulls} == {
-        "logits", "probs", "probs to 2 decimals", "top-3", "labels",
+        "logits", "probs", "rounded to 2 decimals", "top-3", "labels",
     }  # fmt: skip
     scores = {row["suspect"]: row["score"] for row in found.rows()}
     assert scores["probs"] == pytest.approx(scores["logits"], abs=1e-4)

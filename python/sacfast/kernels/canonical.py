@@ -8,8 +8,8 @@ would have said: only answers of one kind can be compared fairly.
 
 Kinds, finest first:
 
-    logits > logprobs > probs > topk > labels      what a classifier answers
-    embeddings, scores, decisions                  what face verification answers; each by itself
+    logits > logprobs > probs > rounded > topk > labels      what a classifier answers
+    embeddings, scores, decisions                            face verification; each by itself
 
 All arithmetic is float64. A row with a value that is no number stays a row of NaN, and so does one
 that centring takes out of the range of its type: such a probe is dropped later, and counted.
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from sacfast.errors import ArgumentError, ShapeError
 from sacfast.kernels import _check
 from sacfast.kernels._tensors import DECISIONS, FLOATS, INTEGERS, as_numpy, is_torch, like
-from sacfast.kinds import KINDS, LADDER, SETTINGS
+from sacfast.kinds import KINDS, LADDER, NEEDS, SETTINGS, settled_kind
 
 _Rows = NDArray[np.float64]
 
@@ -46,7 +46,8 @@ def canonical_outputs(
             "logits": returned as they are.
             "logprobs": -inf becomes the floor.
             "probs", in [0, 1] (up to 1 + 1e-6 counts as 1): log-probabilities; 0 becomes the
-            floor.
+            floor. With digits they are "rounded".
+            "rounded": as "probs", rounded to `digits` decimals first.
             "topk": as "probs", where in each row the k largest count (of equal ones the earlier
             class) and all others, whatever stands there, become the floor.
             "labels": one-hot over the distinct labels of the model (in a batch, with columns of
@@ -56,8 +57,8 @@ def canonical_outputs(
             "decisions": 0.0 or 1.0.
             "embeddings": centred per dimension over the probes. Correlate with center="none": the
             means over dimensions that "row" and "double" take out change under a rotation.
-        digits: "probs" and "topk": decimal places that the service rounds to, at most 17; applied
-            first.
+        digits: "rounded" (needed) and "topk": decimal places that the service rounds to, at most
+            17; applied first.
         k: "topk": how many classes the service names.
 
     Returns:
@@ -77,7 +78,7 @@ def canonical_outputs(
     """
     name = "canonical_outputs"
     _check.choice(name, "kind", kind, KINDS)
-    digits, k = _settings(name, "kind", kind, digits, k)
+    kind, digits, k = _settings(name, "kind", kind, digits, k)
 
     def form(answers: NDArray[Any]) -> NDArray[Any]:
         if kind == "labels":
@@ -117,7 +118,8 @@ def access_mode(
         outputs: answers of `kind`, as `canonical_outputs` takes them.
         kind: what they are.
         as_kind: the coarser kind to make of them, or the same.
-        digits: as_kind "probs" or "topk": decimal places to round to.
+        digits: as_kind "rounded" (needed) or "topk": decimal places to round to; "probs" with
+            digits is "rounded".
         k: as_kind "topk": how many classes are named; the others become 0.
 
     Returns:
@@ -137,7 +139,7 @@ def access_mode(
     name = "access_mode"
     _check.choice(name, "kind", kind, KINDS)
     _check.choice(name, "as_kind", as_kind, KINDS)
-    digits, k = _settings(name, "as_kind", as_kind, digits, k)
+    as_kind, digits, k = _settings(name, "as_kind", as_kind, digits, k)
     coarser = LADDER[LADDER.index(kind) :] if kind in LADDER else (kind,)
     if as_kind not in coarser:
         raise ArgumentError(
@@ -147,7 +149,7 @@ def access_mode(
         )
 
     def coarsen(answers: NDArray[Any]) -> NDArray[Any]:
-        if kind == as_kind and kind not in ("probs", "topk"):
+        if kind == as_kind and kind not in ("probs", "rounded", "topk"):
             return answers
         rows = answers.astype(np.float64)
         if as_kind == "labels":
@@ -314,13 +316,19 @@ def _for_each(
 
 def _settings(
     function: str, argument: str, kind: str, digits: int | None, k: int | None
-) -> tuple[int | None, int | None]:
-    """Return digits and k, checked: what `kind`, given as `argument`, takes."""
-    for name, value in (("digits", digits), ("k", k)):
+) -> tuple[str, int | None, int | None]:
+    """Return the kind, given as `argument`, with digits and k, checked: what it takes and needs."""
+    kind = settled_kind(kind, digits)
+    given = {"digits": digits, "k": k}
+    for name, value in given.items():
         if value is not None and kind not in SETTINGS[name]:
             raise ArgumentError(
                 f"{function}: `{name}` must go with {argument} {_check.listed(SETTINGS[name])}, "
                 f'got {argument}="{kind}"'
+            )
+        if value is None and NEEDS.get(kind) == name:
+            raise ArgumentError(
+                f'{function}: `{name}` must be given for {argument}="{kind}", got None'
             )
     if digits is not None:
         digits = _check.integer(function, "digits", digits, 0)
@@ -330,6 +338,4 @@ def _settings(
             )
     if k is not None:
         k = _check.integer(function, "k", k, 1)
-    elif kind == "topk":
-        raise ArgumentError(f'{function}: `k` must be given for {argument}="topk", got None')
-    return digits, k
+    return kind, digits, k

@@ -14,12 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sacfast.errors import ModelError
-from sacfast.kinds import KINDS, SETTINGS
+from sacfast.kinds import KINDS, NEEDS, SETTINGS
 
 MAX_CLASSES = 100_000
 
-_TELLING = 20  # so many numbers on a grid are there by design
+_TELLING = 5  # so many numbers on a grid are there by design
+_OFF_GRID = 1e-3  # of a grid's step: float32 comes as near as this at 4 decimals
 MAX_DIGITS = 17
+
+_PROBABILITIES = ("probs", "rounded", "topk")
+_MEANT = {
+    "digits": "the decimals that its probabilities are rounded to",
+    "k": "the number of classes that are given",
+}
 
 
 def guess_kind(answers: NDArray[Any]) -> str:
@@ -38,14 +45,16 @@ def guess_kind(answers: NDArray[Any]) -> str:
 def decimals(answers: NDArray[Any]) -> int | None:
     """To how many decimals, at most 4, a service rounds its probabilities; None if to none.
 
-    Numbers that were not rounded lie on such a grid by chance once in 500 times each.
+    Every number must lie on the grid, as near as its type can come. Those that round to 0 or 1 say
+    nothing, because a confident model's do so by themselves; any other lies on a grid by chance
+    once in 500 times.
     """
     known = answers[np.isfinite(answers)].astype(np.float64)
-    if known.size < _TELLING or np.isin(known, (0, 1)).all():
-        return None
     for digits in range(1, 5):
         scaled = known * 10**digits
-        if (np.abs(scaled - np.round(scaled)) < 1e-3).all():
+        near = np.round(scaled)
+        telling = (near > 0) & (near < 10**digits)
+        if telling.sum() >= _TELLING and (np.abs(scaled - near) < _OFF_GRID).all():
             return digits
     return None
 
@@ -76,7 +85,7 @@ def checked_answers(answers: NDArray[Any], kind: str, rows: int) -> NDArray[Any]
     if not _usable(answers, kind).any():
         raise ModelError("every answer holds NaN or Inf")
     known = answers[~np.isnan(answers)]
-    if kind in ("probs", "topk") and (known.min() < 0 or known.max() > 1):
+    if kind in _PROBABILITIES and (known.min() < 0 or known.max() > 1):
         raise ModelError(
             f"the answers are {kind} and must lie between 0 and 1, they reach from "
             f"{known.min():.4g} to {known.max():.4g}"
@@ -99,8 +108,9 @@ def check_settings(
             raise ModelError(
                 f"`{name}` must be a whole number from {low} to {high}, got {str(value)[:40]}"
             )
-    if kind == "topk" and k is None:
-        raise ModelError("outputs_kind topk needs `k`, the number of classes that are given")
+    needed = NEEDS.get(kind)
+    if needed is not None and {"digits": digits, "k": k}[needed] is None:
+        raise ModelError(f"outputs_kind {kind} needs `{needed}`, {_MEANT[needed]}")
 
 
 def _usable(answers: NDArray[np.float32], kind: str) -> NDArray[np.bool_]:

@@ -4,13 +4,14 @@ A file `outputs.safetensors` (one tensor "outputs") or `outputs.npy` in a model'
 `NAME.safetensors` / `NAME.npy` that lies in a registry by itself. What the numbers are is said
 by `outputs_kind`, in the safetensors file's metadata or in the folder's config.json, beside
 
-    digits        probabilities were rounded to that many decimals
-    k             only the k largest probabilities are given
+    digits        probabilities were rounded to that many decimals: of the kind rounded, then
+    k             only the k largest probabilities are given: of the kind topk
     probe_digest  the probe set that was asked; another one is an error
 
 Without `outputs_kind`, whole numbers in one axis are labels and everything else is logits,
-unless it lies between 0 and 1: that is asked about, not guessed. numpy files are read without
-unpickling, and only if their header and their size agree.
+unless it lies between 0 and 1: that is asked about, not guessed. Probabilities that all lie on a
+grid of decimals are rounded, whether they say so or not. numpy files are read without unpickling,
+and only if their header and their size agree.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sacfast.errors import ModelError, RefusedModelError
-from sacfast.kinds import KINDS
+from sacfast.kinds import KINDS, settled_kind
 from sacfast.models._files import SafeFile, short
 from sacfast.models._safetensors import read_header
 from sacfast.models.answers import check_settings, checked_answers, decimals, guess_kind
@@ -76,8 +77,9 @@ class OutputsFile:
         if self._probe_digest is not None and not isinstance(self._probe_digest, str):
             raise ModelError("probe_digest must be text")
         checked_answers(self._answers, self.outputs_kind, self._answers.shape[0])
-        if self.outputs_kind == "probs" and self.digits is None:
+        if self.outputs_kind in ("probs", "rounded", "topk") and self.digits is None:
             self.digits = decimals(self._answers)
+        self.outputs_kind = settled_kind(self.outputs_kind, self.digits)
         check_settings(self.outputs_kind, self.digits, self.k, self._answers.shape[-1])
         self.weights_digest = self._weights_digest()
         self.digest = self._digest()

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from sacfast.detector import TIE, Detector, Method, not_comparable, p_values, us
 from sacfast.errors import ArgumentError, ModelError, NullBankError, SacfastError
 from sacfast.fingerprint import Fingerprint
 from sacfast.kernels.canonical import access_mode, canonical_outputs, center_of
-from sacfast.kinds import LADDER
+from sacfast.kinds import LADDER, SETTINGS
 from sacfast.scanning.casting import left_out
 from sacfast.statistics import benjamini_hochberg
 from sacfast.store import ModelRecord, NullRecord, PairRecord
@@ -47,9 +47,8 @@ class Mode(NamedTuple):
     k: int | None
 
     def __str__(self) -> str:
-        if self.kind == "topk":
-            return f"top-{self.k}"
-        return self.kind if self.digits is None else f"{self.kind} to {self.digits} decimals"
+        name = f"top-{self.k}" if self.kind == "topk" else self.kind
+        return name if self.digits is None else f"{name} to {self.digits} decimals"
 
 
 def mode_of(model: Fingerprint | ModelRecord) -> Mode:
@@ -160,16 +159,20 @@ def judge(
 
 
 def common_mode(suspect: Mode, sources: Sequence[Mode]) -> Mode | None:
-    """The coarsest of the modes, or None where they are not of one ladder."""
+    """The finest mode that all of them can be brought to, or None where there is none.
+
+    The coarsest kind, with the fewest decimals and classes that any of them gives.
+    """
     modes = [suspect, *sources]
     if any(mode.kind not in LADDER for mode in modes):
         return suspect if len({mode.kind for mode in modes}) == 1 else None
-    return max(modes, key=_coarseness)
+    kind = max((mode.kind for mode in modes), key=LADDER.index)
 
+    def fewest(setting: Literal["digits", "k"]) -> int | None:
+        given = [value for mode in modes if (value := getattr(mode, setting)) is not None]
+        return min(given) if given and kind in SETTINGS[setting] else None
 
-def _coarseness(mode: Mode) -> tuple[float, ...]:
-    rounded = -math.inf if mode.digits is None else -mode.digits
-    return LADDER.index(mode.kind), rounded, -math.inf if mode.k is None else -mode.k
+    return Mode(kind, fewest("digits"), fewest("k"))
 
 
 def outputs_in_mode(fingerprint: Fingerprint, mode: Mode) -> NDArray[Any]:
