@@ -33,6 +33,11 @@ from sacfast.terminal import (
 
 _GIB = 1 << 30
 
+_SAME_NAME = (
+    "probes", "out", "fdr", "count", "size", "seed", "quality", "select", "device", "kind",
+    "severity", "sd",
+)  # fmt: skip
+
 #: What arguments of the functions are called on the command line.
 _OPTIONS = {
     "registry": "REGISTRY",
@@ -44,10 +49,7 @@ _OPTIONS = {
     "path": "the file",
     "a": "A",
     "b": "B",
-    **{
-        name: f"--{name}"
-        for name in ("probes", "out", "fdr", "count", "size", "seed", "quality", "select", "device")
-    },
+    **{name: f"--{name}" for name in _SAME_NAME},
 }
 
 app = typer.Typer(
@@ -63,6 +65,14 @@ app = typer.Typer(
 probes_app = typer.Typer(help="Make and look at probe sets.", no_args_is_help=True)
 app.add_typer(probes_app, name="probes")
 
+#: The kinds of probe sets, written out for the command line; a test keeps them equal to
+#: AUGMENTATIONS, which is not imported for `--help`.
+ProbeKind = Literal[
+    "jpeg", "normal", "cutmix", "cutmix_paper", "noise", "transpose",
+    "gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur",
+    "zoom_blur", "snow", "fog", "brightness", "contrast", "elastic_transform", "pixelate",
+    "jpeg_compression",
+]  # fmt: skip
 ProbesOption = Annotated[
     Path, typer.Option("--probes", help="A probe set, made by `sacfast probes build`.")
 ]
@@ -313,9 +323,19 @@ def probes_build(
         "probes.safetensors"
     ),
     kind: Annotated[
-        Literal["jpeg", "normal", "cutmix"], typer.Option(help="What is done to the images.")
+        ProbeKind, typer.Option(help="What is done to the images; the last 14 are corruptions.")
     ] = "jpeg",
-    quality: Annotated[int, typer.Option(help="JPEG quality.", min=1, max=100)] = 25,
+    quality: Annotated[
+        int | None, typer.Option(help="JPEG quality; 25 unless given.", min=1, max=100)
+    ] = None,
+    severity: Annotated[
+        int | None,
+        typer.Option(help="Of a corruption, or of jpeg: 25, 18, 15, 10, 7.", min=1, max=5),
+    ] = None,
+    sd: Annotated[
+        float | None,
+        typer.Option(help="Standard deviation of noise, in 8-bit levels; 51 unless given."),
+    ] = None,
     count: Annotated[int, typer.Option(help="How many probes.", min=2)] = 200,
     select: Annotated[
         Literal["first", "random", "balanced"],
@@ -333,8 +353,9 @@ def probes_build(
     """Freeze probe images, decoded, in one file with a digest.
 
     \b
-    Example:
+    Examples:
       sacfast probes build photos --size 224 -o probes.safetensors
+      sacfast probes build photos --kind fog --severity 3 --size 224 -o fog.safetensors
     """
     from sacfast.probes import build_probes
 
@@ -347,6 +368,8 @@ def probes_build(
         seed=seed,
         size=size,
         device=device,
+        severity=severity,
+        sd=sd,
     )
     built.save(out)
     for skipped in built.skipped:

@@ -1,4 +1,4 @@
-"""The augmentations, CutMix above all: one corner box, pasted from a permutation."""
+"""The augmentations: what each does to pixels, whichever seed it is given."""
 
 from __future__ import annotations
 
@@ -8,11 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sacfast.errors import ProbeError
-from sacfast.probes.augment import Settings, cutmix, jpeg, normal
+from sacfast.probes.augment import (
+    Settings,
+    cutmix,
+    cutmix_paper,
+    jpeg,
+    noise,
+    normal,
+    transpose,
+)
 
 
 def chosen(seed: int) -> Settings:
-    return Settings(quality=25, device="cpu", seed=seed)
+    return Settings(seed=seed)
 
 
 def constant_images(count: int, height: int, width: int) -> np.ndarray:
@@ -75,3 +83,72 @@ def test_jpeg_compresses() -> None:
     assert made.parameters == {"quality": 25, "device": "cpu"}
     assert made.pixels.shape == images.shape
     assert (made.pixels != images).any()
+
+
+@given(st.integers(0, 2**32), st.integers(1, 40), st.integers(1, 40), st.integers(1, 30))
+@settings(max_examples=80, deadline=None)
+def test_the_paper_s_cutmix_pastes_one_box_into_each_image(
+    seed: int, height: int, width: int, count: int
+) -> None:
+    images = constant_images(count, height, width)
+    mixed = cutmix_paper(images, chosen(seed)).pixels
+    partners = []
+    for i, image in enumerate(mixed):
+        pasted = (image[..., 0] != i).nonzero()
+        others = set(np.unique(image).tolist()) - {i}
+        assert len(others) <= 1
+        partners += others
+        if others:
+            rows, columns = (slice(at.min(), at.max() + 1) for at in pasted)
+            assert (image[rows, columns] == others.pop()).all()
+            assert len(pasted[0]) == (rows.stop - rows.start) * (columns.stop - columns.start)
+    assert len(set(partners)) == len(partners)  # out of a permutation
+
+
+def test_the_paper_s_boxes_have_the_areas_of_beta_1_1() -> None:
+    images = constant_images(250, 60, 90)
+    pasted = cutmix_paper(images, chosen(3)).pixels[..., 0] != images[..., 0]
+    # Before the edges cut it, a box has sides s = sqrt(u), u uniform; its centre c is uniform too,
+    # so an edge takes s^2 / 8 of a side on average, and a box covers E[(s - s^2 / 4)^2] = 0.3208.
+    # One box's share has a standard deviation of 0.27, the mean of 250 one of 0.017.
+    assert abs(pasted.mean() - 0.3208) < 3.5 * 0.017
+    rows, columns = pasted.any(axis=2), pasted.any(axis=1)
+    for axis in (rows, columns):
+        assert axis[:, 0].any()
+        assert axis[:, -1].any()
+        assert not axis[:, [0, -1]].any(axis=1).all()
+    # The same share of height and width, up to rounding, wherever no edge cuts.
+    for down, across in zip(rows, columns, strict=True):
+        if not (down[[0, -1]].any() or across[[0, -1]].any()):
+            assert abs(down.sum() / 60 - across.sum() / 90) <= 1 / 60 + 1 / 90
+
+
+def test_noise_has_the_spread_that_was_asked_for() -> None:
+    grey = np.full((4, 64, 64, 3), 128, np.uint8)
+    made = noise(grey, Settings(sd=20.0, seed=1))
+    assert made.parameters == {"sd": 20.0, "seed": 1}
+    added = made.pixels.astype(float) - 128
+    # 49,152 draws: the mean is known to 20/222 = 0.09, the standard deviation to 0.064.
+    assert abs(added.mean()) < 0.45
+    assert abs(added.std() - 20) < 0.33
+    assert len(np.unique(added[0] - added[1])) > 50
+    assert abs(np.corrcoef(added[..., 0].ravel(), added[..., 1].ravel())[0, 1]) < 0.04
+
+
+def test_noise_is_clipped_not_wrapped() -> None:
+    for level in (0, 255):
+        flat = np.full((1, 50, 50, 3), level, np.uint8)
+        pixels = noise(flat, chosen(0)).pixels
+        # Half of the draws leave the range; the others lie within five standard deviations, and
+        # one that wrapped around would lie at the other end.
+        assert 0.45 < (pixels == level).mean() < 0.55
+        far = np.abs(pixels.astype(int) - level)
+        assert 51 < far.max() < 5 * 51 - 1
+
+
+def test_transpose_swaps_height_and_width() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (3, 5, 7, 3), dtype=np.uint8)
+    turned = transpose(images, chosen(0)).pixels
+    assert turned.shape == (3, 7, 5, 3)
+    np.testing.assert_array_equal(turned[2, 6, 1], images[2, 1, 6])
+    np.testing.assert_array_equal(transpose(turned, chosen(0)).pixels, images)

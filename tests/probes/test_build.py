@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -17,6 +17,7 @@ from PIL import Image
 from sacfast.errors import ArgumentError, DtypeError, ProbeError
 from sacfast.probes import ProbeSet, build_probes, export_probes
 from sacfast.probes import images as images_module
+from sacfast.probes.augment import AUGMENTATIONS
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def test_first_keeps_the_order(images: np.ndarray) -> None:
     assert probes.labels is None
 
 
-@pytest.mark.parametrize("kind", ["normal", "jpeg", "cutmix"])
+@pytest.mark.parametrize("kind", ["normal", "jpeg", "cutmix", "cutmix_paper", "noise", "transpose"])
 def test_the_same_seed_gives_the_same_set_and_another_another(
     images: np.ndarray, kind: str
 ) -> None:
@@ -53,6 +54,12 @@ def test_the_same_seed_gives_the_same_set_and_another_another(
     assert one == same
     assert one.digest != other.digest
     assert (one.pixels != other.pixels).any()
+
+
+def test_the_command_takes_every_kind() -> None:
+    from sacfast.cli import ProbeKind
+
+    assert get_args(ProbeKind) == tuple(AUGMENTATIONS)
 
 
 def test_random_draws_without_replacement(images: np.ndarray) -> None:
@@ -79,7 +86,7 @@ def test_balanced_takes_the_classes_in_turn(folder: Path) -> None:
 def test_balanced_is_as_even_as_the_classes_allow(labels: list[int], seed: int, data: Any) -> None:
     many = np.zeros((len(labels), 2, 2, 3), np.uint8)
     many[:, 0, 0, 0] = np.arange(len(labels))
-    count = data.draw(st.integers(1, len(labels)))
+    count = data.draw(st.integers(2, len(labels)))
     probes = build_probes(
         many, kind="normal", count=count, select="balanced", seed=seed, labels=labels
     )
@@ -97,6 +104,21 @@ def test_balanced_replaces_a_bad_image_from_the_same_class(folder: Path) -> None
     probes = build_probes(folder, kind="normal", count=3, select="balanced")
     assert probes.labels is not None
     assert set(probes.labels) == {"cat", "dog", "owl"}
+
+
+def test_a_class_without_a_usable_image_is_named(folder: Path) -> None:
+    for path in (folder / "owl").iterdir():
+        path.write_bytes(b"no image")
+    probes = build_probes(folder, kind="normal", count=4, select="balanced")
+    assert set(probes.labels or ()) == {"cat", "dog"}
+    assert probes.skipped[-1] == "class owl: none of its images can be used"
+
+
+def test_severity_is_quality_by_another_name(images: np.ndarray) -> None:
+    for severity, quality in ((1, 25), (2, 18), (3, 15), (4, 10), (5, 7)):
+        by_severity = build_probes(images, severity=severity, count=4)
+        assert by_severity == build_probes(images, quality=quality, count=4)
+        assert by_severity.parameters["quality"] == quality
 
 
 def test_balanced_needs_labels(folder: Path, images: np.ndarray) -> None:
@@ -223,14 +245,26 @@ def test_a_built_set_survives_its_file(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"kind": "mixup"}, ArgumentError, "`kind` must be one of 'normal', 'jpeg', 'cutmix'"),
+        ({"kind": "mixup"}, ArgumentError, "`kind` must be one of 'jpeg', 'normal', 'cutmix'"),
         ({"select": "best"}, ArgumentError, "`select` must be one of"),
         ({"device": "cuda"}, ArgumentError, "`device` must be one of 'cpu', 'gpu', got 'cuda'"),
         ({"device": "gpu", "kind": "normal"}, ArgumentError, "`device` must be 'cpu' for kind="),
         ({"quality": 0}, ArgumentError, "`quality` .* from 1 to 100, got 0"),
         ({"quality": 101}, ArgumentError, "got 101"),
         ({"quality": 25.0}, DtypeError, "whole number"),
-        ({"count": 0}, ArgumentError, "`count` .* at least 1, got 0"),
+        ({"count": 1}, ArgumentError, "`count` .* at least 2, got 1"),
+        ({"severity": 0}, ArgumentError, "`severity` .* from 1 to 5, got 0"),
+        ({"severity": 6, "kind": "fog"}, ArgumentError, "`severity` .* from 1 to 5, got 6"),
+        ({"severity": 1.0}, DtypeError, "`severity` must be a whole number"),
+        ({"severity": 1, "quality": 25}, ArgumentError, "must not be given beside `quality`"),
+        ({"severity": 1, "kind": "noise"}, ArgumentError, "must go with kind='jpeg' or a corrupt"),
+        ({"quality": 25, "kind": "fog"}, ArgumentError, "`quality` must go with kind='jpeg', got"),
+        ({"sd": 5, "kind": "normal"}, ArgumentError, "`sd` must go with kind='noise', got 5 for"),
+        ({"sd": 0, "kind": "noise"}, ArgumentError, "`sd` .* above 0 and up to 255, got 0"),
+        ({"sd": float("nan"), "kind": "noise"}, ArgumentError, "`sd` .* got nan"),
+        ({"sd": "much", "kind": "noise"}, DtypeError, "`sd` must be a number"),
+        ({"labels": ["a"] * 29 + [None]}, ArgumentError, "got None for image 29"),
+        ({"count": 0}, ArgumentError, "`count` .* at least 2, got 0"),
         ({"count": True}, DtypeError, "got True"),
         ({"seed": -1}, ArgumentError, "`seed` .* at least 0"),
         ({"size": 0}, ArgumentError, "`size` .* at least 1, got 0"),

@@ -8,7 +8,6 @@ in already: two equal probes would only weigh one image twice. The next image ta
 from __future__ import annotations
 
 import hashlib
-import operator
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -18,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sacfast.errors import ArgumentError, DtypeError, ProbeError
-from sacfast.probes.augment import AUGMENTATIONS, Settings
+from sacfast.errors import ArgumentError, ProbeError
+from sacfast.probes.arguments import height_and_width, one_of, settings_of, whole
+from sacfast.probes.augment import AUGMENTATIONS
 from sacfast.probes.images import Images, list_images
-from sacfast.probes.jpeg import MAX_PIXELS, fit, library_versions, save_png
+from sacfast.probes.jpeg import fit, library_versions, save_png
 from sacfast.probes.probe_set import ProbeSet
 from sacfast.progress import progress_bar
 
@@ -38,7 +38,7 @@ def build_probes(
     | Sequence[str | os.PathLike[str]]
     | Sequence[NDArray[np.uint8]],
     kind: str = "jpeg",
-    quality: int = 25,
+    quality: int | None = None,
     count: int = 200,
     select: str = "random",
     seed: int = 0,
@@ -46,6 +46,8 @@ def build_probes(
     device: str = "cpu",
     labels: Sequence[object] | None = None,
     progress: bool | None = None,
+    severity: int | None = None,
+    sd: float | None = None,
 ) -> ProbeSet:
     """A frozen probe set from an owner's images.
 
@@ -53,9 +55,13 @@ def build_probes(
         images: A directory (read at any depth, in the order of the paths; the first sub-folder
             is the label), a list of paths, a uint8 array (M, H, W, 3), (M, H, W, 1) or
             (M, H, W), or a list of uint8 arrays (H, W, 3), (H, W, 1) or (H, W).
-        kind: "jpeg" (SAC-JC), "cutmix" (SAC-m) or "normal".
-        quality: JPEG quality, 1 to 100; 25 is severity 1 of the authors. Only for "jpeg".
-        count: How many probes; so many different usable images are needed.
+        kind: "jpeg" (SAC-JC), "normal" (SAC-normal), "cutmix" (SAC-m, as in the authors' code),
+            "cutmix_paper" (as in the CutMix paper), "noise" (Gaussian), "transpose", or one of
+            the common corruptions: "gaussian_noise", "shot_noise", "impulse_noise",
+            "defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "snow", "fog", "brightness",
+            "contrast", "elastic_transform", "pixelate", "jpeg_compression".
+        quality: JPEG quality, 1 to 100; 25 unless given. Only for "jpeg".
+        count: How many probes, at least 2; so many different usable images are needed.
         select: "first" in the given order; "random"; or "balanced", as "random" but taking the
             classes in turn (needs labels).
         seed: Of the random choices.
@@ -65,6 +71,9 @@ def build_probes(
         device: "gpu" makes JPEG on a GPU through DALI; its bytes differ from the CPU's.
         labels: One per image, where `images` is no directory.
         progress: Draw a progress bar; None: where standard error is a terminal.
+        severity: 1 to 5, of a corruption (1 unless given), or of "jpeg" in place of `quality`:
+            25, 18, 15, 10, 7; the authors use 1.
+        sd: Standard deviation of "noise" in 8-bit levels, 51 unless given.
 
     Returns:
         The probe set, with the images in the order in which they were selected. Images that
@@ -73,28 +82,35 @@ def build_probes(
     Raises:
         ArgumentError, ShapeError, DtypeError: An argument is not one of the above.
         ProbeError: Too few usable images, images of several sizes, or no such directory.
-        BackendError, MissingExtraError: DALI can't be loaded, or can't do what was asked.
+        BackendError, MissingExtraError: DALI, or the library behind the corruptions, is missing,
+            can't be loaded, or can't do what was asked.
 
-    Source: SAC-JC (arXiv 2412.20768) and its released driver for "jpeg"; SAC (NeurIPS 2022) for
-    "cutmix", whose docstring in `augment` says what is reconstructed.
+    Source: SAC-JC (arXiv 2412.20768) and its released driver for "jpeg" and the corruptions; SAC
+    (NeurIPS 2022) for "cutmix". The docstring of each kind in `augment` says what is
+    reconstructed.
     """
-    quality = _whole("quality", quality, 1, 100)
-    count = _whole("count", count, 1)
-    seed = _whole("seed", seed, 0)
-    _one_of("kind", kind, tuple(AUGMENTATIONS))
-    _one_of("select", select, SELECTIONS)
-    _one_of("device", device, ("cpu", "gpu"))
+    count = whole("count", count, 2)
+    seed = whole("seed", seed, 0)
+    one_of("kind", kind, tuple(AUGMENTATIONS))
+    one_of("select", select, SELECTIONS)
+    one_of("device", device, ("cpu", "gpu"))
     if device == "gpu" and kind != "jpeg":
         raise ArgumentError(f"build_probes: `device` must be 'cpu' for kind={kind!r}, got 'gpu'")
-    height_width = None if size is None else _height_width(size)
+    chosen_settings = settings_of(kind, quality, device, seed, severity, sd)
+    height_width = None if size is None else height_and_width(size)
 
     listed = list_images(images, labels)
     queues = _queues(listed, select, np.random.default_rng([seed, 0]))
     skipped = list(listed.unlisted)
     with progress_bar("Reading images", count, progress) as advance:
         chosen = _choose(listed, queues, count, height_width, skipped, advance)
+    known = listed.labels
+    labels_in = None if known is None else tuple(known[image.index] for image in chosen)
+    if select == "balanced" and labels_in is not None and count >= len(queues):
+        absent = sorted(set(known or ()) - set(labels_in))
+        skipped += [f"class {name}: none of its images can be used" for name in absent]
     pixels = np.stack([image.pixels for image in chosen])
-    augmented = AUGMENTATIONS[kind](pixels, Settings(quality, device, seed))
+    augmented = AUGMENTATIONS[kind](pixels, chosen_settings)
 
     parameters: dict[str, Any] = {"select": select, **augmented.parameters}
     if select != "first":
@@ -104,13 +120,12 @@ def build_probes(
     versions = {"numpy": np.__version__, **library_versions()}
     if augmented.library:
         versions["augmentation"] = augmented.library
-    known = listed.labels
     return ProbeSet(
         pixels=augmented.pixels,
         kind=kind,
         parameters=parameters,
         sources=tuple(image.source for image in chosen),
-        labels=None if known is None else tuple(known[image.index] for image in chosen),
+        labels=labels_in,
         skipped=tuple(skipped),
         versions=versions,
     )
@@ -234,35 +249,3 @@ def _usable(
             continue
         seen[content.digest()] = listed.name(index)
         yield _Chosen(index, pixels, source)
-
-
-def _whole(name: str, value: object, low: int, high: int | None = None) -> int:
-    wanted = f"at least {low}" if high is None else f"from {low} to {high}"
-    complaint = f"build_probes: `{name}` must be a whole number {wanted}, got {value!r}"
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise DtypeError(complaint)
-    whole = operator.index(value)
-    if whole < low or (high is not None and whole > high):
-        raise ArgumentError(complaint)
-    return whole
-
-
-def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:
-    if value not in known:
-        listed = ", ".join(repr(word) for word in known)
-        raise ArgumentError(f"build_probes: `{name}` must be one of {listed}, got {value!r}")
-
-
-def _height_width(size: object) -> tuple[int, int]:
-    sides = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
-    if len(sides) != 2:
-        raise ArgumentError(
-            f"build_probes: `size` must be a whole number or (height, width), got {size!r}"
-        )
-    height, width = (_whole("size", side, 1) for side in sides)
-    if height * width > MAX_PIXELS:
-        raise ArgumentError(
-            f"build_probes: `size` must be at most {MAX_PIXELS // 1_000_000} megapixels, "
-            f"got {height}x{width}"
-        )
-    return height, width

@@ -92,7 +92,13 @@ def list_images(images: object, labels: Sequence[object] | None) -> Images:
             f"build_probes: `labels` must have one entry per image ({len(items)}), "
             f"got {len(labels)}"
         )
-    return Images(items, labels=tuple(str(label) for label in labels))
+    named = tuple("" if label is None else str(label) for label in labels)
+    if "" in named:
+        raise ArgumentError(
+            "build_probes: `labels` must name the class of every image, "
+            f"got {labels[named.index('')]!r} for image {named.index('')}"
+        )
+    return Images(items, labels=named)
 
 
 def _list_directory(root: Path) -> Images:

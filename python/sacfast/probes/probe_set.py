@@ -54,7 +54,7 @@ class ProbeSet:
 
     Args:
         pixels: uint8 (N, H, W, 3), RGB. Kept as a copy that can't be written to.
-        kind: "normal", "jpeg" or "cutmix".
+        kind: What was done to the images: "jpeg", "normal", "cutmix" … (see `build_probes`).
         parameters: How the images were chosen, sized and augmented: JSON values.
         sources: SHA-256 (hex) of each chosen image's bytes, in the order of the pixels.
         labels: The class of each chosen image, or None.
