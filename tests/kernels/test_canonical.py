@@ -365,6 +365,8 @@ def test_access_modes_come_in_numpy_and_in_their_form(logits):
             r"`outputs\[0\]` must be \(N",
         ),
         (lambda x: canonical_outputs(x[:0], "scores"), ShapeError, "not empty"),
+        (lambda x: canonical_outputs(x[:, :1], "probs"), ShapeError, r"2 classes, got \(4, 1\)"),
+        (lambda x: access_mode([x[:, :1]], "logits", "labels"), ShapeError, "at least 2 classes"),
         (
             lambda x: access_mode(x, "probs", "logits"),
             ArgumentError,

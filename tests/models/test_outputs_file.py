@@ -55,6 +55,13 @@ def test_whole_numbers_in_one_axis_are_labels(tmp_path: Path, make_probes: MakeP
     np.testing.assert_array_equal(answers, range(6))
 
 
+@pytest.mark.parametrize("labels", [[3] * 6, [-1] * 6, [-1, 3] * 3])
+def test_labels_of_fewer_than_two_classes_say_nothing(tmp_path: Path, labels: list[int]) -> None:
+    np.save(tmp_path / "service.npy", np.array(labels))
+    with pytest.raises(ModelError, match=r"must name at least 2 classes, this one names [01]"):
+        open_model(tmp_path / "service.npy")
+
+
 @pytest.mark.parametrize("kind", ["probs", "scores", "embeddings", "logprobs", "logits"])
 def test_the_kind_is_what_the_config_says(
     tmp_path: Path, make_probes: MakeProbes, kind: str

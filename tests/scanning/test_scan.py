@@ -378,8 +378,63 @@ def test_a_bank_of_one_or_of_broken_models_is_refused(world):
         run(world)
     world.answers("bank/broken", world.logits()[:3])
     world.answers("registry/x", world.logits())
-    with pytest.raises(NullBankError, match="at least 2 models that can be compared as logits"):
+    with pytest.raises(NullBankError, match="at least 2 models that answer, got 1") as caught:
         run(world)
+    assert "broken: there are answers to 3 probes" in str(caught.value)
+
+
+def test_a_bank_of_answers_to_other_probes_is_refused_and_says_so(world):
+    for i in range(5):
+        world.answers(f"bank/null-{i}", world.logits(), probe_digest="0" * 64)
+    world.answers("registry/x", world.logits())
+    with pytest.raises(NullBankError, match="at least 2 models that answer, got 0") as caught:
+        run(world)
+    assert "null-0: the answers belong to the probe set '000000000000'" in str(caught.value)
+
+
+def test_null_models_that_answer_more_coarsely_are_left_out_with_a_warning(world):
+    world.bank(20)
+    world.answers("bank/service", world.logits().argmax(axis=1), "labels")
+    world.answers("registry/x", world.logits())
+    [warning] = run(world).record.facts["warnings"]
+    assert warning == "null model service left out for logits: it answers labels"
+
+
+def test_a_bank_of_coarser_answers_is_refused_and_says_why(world):
+    for i in range(5):
+        world.answers(f"bank/null-{i}", world.logits().argmax(axis=1), "labels")
+    world.answers("registry/x", world.logits())
+    with pytest.raises(NullBankError, match="can be compared as logits, got 0") as caught:
+        run(world)
+    assert "null-0: it answers labels" in str(caught.value)
+
+
+def test_sources_of_several_kinds_are_compared_as_the_coarsest_with_a_warning(world):
+    world.bank(20)
+    labels = world.answers("labels-source", world.logits().argmax(axis=1), "labels")
+    world.answers("registry/x", world.logits())
+    found = run(world, sources=[world.root / "source", labels])
+    [warning] = found.record.facts["warnings"]
+    assert "the sources answer in several forms, so all is compared as labels" in warning
+    assert {row["mode"] for row in found.rows()} == {"labels"}
+
+
+@pytest.mark.parametrize("kind", ["logits", "labels"])
+def test_fewer_than_two_classes_are_no_answers(world, kind):
+    world.bank(20)
+    one = np.zeros(60, np.int64) if kind == "labels" else world.logits()[:, :1]
+    world.answers("registry/one", one, kind)
+    world.answers("registry/innocent", world.logits())
+    row = next(row for row in run(world).rows() if row["suspect"] == "one")
+    assert row["verdict"] == "not comparable"
+    assert ("at least 2 classes" if kind == "labels" else "2 to 100000") in row["reason"]
+
+
+def test_a_bank_with_a_stolen_copy_says_so_and_a_clean_one_does_not(registry):
+    assert run(registry).record.facts["warnings"] == []
+    registry.answers("bank/smuggled", registry.copy(0.2))
+    [warning] = run(registry).record.facts["warnings"]
+    assert warning.startswith("null model smuggled looks like a copy of source source: score 0.")
 
 
 def test_broken_and_degenerate_null_models_are_left_out_with_a_warning(registry):

@@ -70,7 +70,7 @@ def canonical_outputs(
     Raises:
         ArgumentError: If the kind is unknown, does not take these digits or k, or can't have these
             values.
-        ShapeError: If `outputs` has another shape, or a model has no answers.
+        ShapeError: If `outputs` has another shape, or a model no answers or fewer than 2 classes.
         DtypeError: If `outputs` is no array of a type that the kind has, or digits or k no integer.
         BackendError: If its memory is not the CPU's.
 
@@ -130,7 +130,7 @@ def access_mode(
     Raises:
         ArgumentError: If `as_kind` is finer than `kind`, not comparable with it, or does not take
             these digits or k; or if `kind` can't have these values.
-        ShapeError: If `outputs` has another shape, or a model has no answers.
+        ShapeError: If `outputs` has another shape, or a model no answers or fewer than 2 classes.
         DtypeError: If `outputs` is no array of a type that the kind has, or digits or k no integer.
         BackendError: If its memory is not the CPU's.
 
@@ -293,6 +293,10 @@ def _for_each(
             wanted = f"({letters})" if most == axes else f"({letters}) or (S, {letters})"
             raise ShapeError(
                 f"{function}: `{argument}` must be {wanted} and not empty, got {answers.shape}"
+            )
+        if axes == 2 and kind in LADDER and answers.shape[-1] < 2:
+            raise ShapeError(
+                f"{function}: `{argument}` must have at least 2 classes, got {answers.shape}"
             )
         return answers
 

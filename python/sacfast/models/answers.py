@@ -1,9 +1,9 @@
 """What a model's answers must look like, whoever gave them.
 
 Answers are one row per probe: (N, C) numbers, or (N,) whole numbers for labels. A few rows may
-be NaN (the detector drops and counts them); a model none of whose rows can be used says nothing
-and is an error. These rules hold where a file of answers is read, where a network has answered,
-and once more where the answers reach the process that compares them.
+be NaN (the detector drops and counts them); a model none of whose rows can be used, or with fewer
+than two classes, says nothing and is an error. These rules hold where a file of answers is read,
+where a network has answered, and once more where the answers reach the process that compares them.
 """
 
 from __future__ import annotations
@@ -72,7 +72,11 @@ def checked_answers(answers: NDArray[Any], kind: str, rows: int) -> NDArray[Any]
     if kind == "labels":
         if answers.dtype.kind not in "iu":
             raise ModelError(f"labels must be whole numbers, not {answers.dtype}")
-        return answers.astype(np.int64)
+        answers = answers.astype(np.int64)
+        named = len(np.unique(answers[answers >= 0]))
+        if named < 2:
+            raise ModelError(f"a model must name at least 2 classes, this one names {named}")
+        return answers
     if not 2 <= answers.shape[1] <= MAX_CLASSES:
         raise ModelError(
             f"a model must give 2 to {MAX_CLASSES} numbers per probe, this one gives "

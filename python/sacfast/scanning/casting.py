@@ -14,9 +14,10 @@ from sacfast.errors import ModelError, NullBankError
 from sacfast.fingerprint import FingerprintKey
 from sacfast.scanning.plan import Plan
 from sacfast.store import ModelRecord
+from sacfast.text import one_line
 
 #: Kinds of outputs fine enough that equal numbers mean one model; labels of two good models agree.
-_TELLING = ("logits", "logprobs", "embeddings")
+TELLING = ("logits", "logprobs", "embeddings")
 
 #: More null models than this that can't serve share one warning.
 _TOLD_SINGLY = 3
@@ -49,7 +50,7 @@ def cast_models(records: list[ModelRecord], plan: Plan) -> Cast:
 
     Raises:
         ModelError: If a source gave no outputs.
-        NullBankError: If the null bank holds a source.
+        NullBankError: If the null bank holds a source, or fewer than two other models.
     """
     cast = Cast()
     sources: dict[str, ModelRecord] = {}
@@ -98,6 +99,11 @@ def _null_bank(
             unfit[record.name] = f"byte-identical to {nulls[identity].name}"
         else:
             nulls[identity] = record
+    if len(nulls) < 2:
+        raise NullBankError(
+            f"scan: `null_bank` must hold at least 2 models that answer, got {len(nulls)}",
+            hint=next((one_line(f"{name}: {why}", 300) for name, why in unfit.items()), None),
+        )
     cast.warnings += left_out(unfit)
     group_of = dict(zip((e.name for e in plan.null_bank), plan.null_groups(), strict=True))
     cast.null_bank = list(nulls.values())
@@ -116,4 +122,4 @@ def left_out(reasons: dict[str, str], where: str = "") -> list[str]:
 
 def _identity(record: ModelRecord) -> str:
     """What tells that two files hold one model, whatever their configs say."""
-    return record.weights_digest if record.outputs_kind in _TELLING else record.model_digest
+    return record.weights_digest if record.outputs_kind in TELLING else record.model_digest

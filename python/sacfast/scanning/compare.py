@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sacfast.access import common_mode
 from sacfast.detector import Detector, Method, not_comparable, usable_probes
 from sacfast.errors import ArgumentError, ModelError
 from sacfast.fingerprint import Fingerprint
@@ -15,8 +16,8 @@ from sacfast.kernels.canonical import center_of
 from sacfast.probes import ProbeSet
 from sacfast.registry import Entry
 from sacfast.scanning.fingerprinting import fingerprint_models
-from sacfast.scanning.judge import common_mode, mode_of, outputs_in_mode
 from sacfast.scanning.limits import Limits
+from sacfast.scanning.modes import mode_of, outputs_in_mode
 from sacfast.scanning.plan import PathArgument
 from sacfast.store import Store
 
@@ -95,7 +96,7 @@ def compare(
 
 
 def _compared(a: str, b: str, first: Fingerprint, second: Fingerprint) -> Comparison:
-    mode = common_mode(mode_of(second), [mode_of(first)])
+    mode = common_mode([mode_of(first), mode_of(second)])
     if mode is None:
         reason = f"{mode_of(first)} can't be compared with {mode_of(second)}"
         return Comparison(a, b, str(mode_of(second)), math.nan, math.nan, 0, reason)

@@ -9,22 +9,24 @@ the null bank that is coarser still can't take part in that mode and is left out
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sacfast.detector import TIE, Detector, Method, not_comparable, p_values, usable_probes
-from sacfast.errors import ArgumentError, ModelError, NullBankError, SacfastError
+from sacfast.access import Mode, common_mode
+from sacfast.detector import TIE, Detector, Method, p_values
+from sacfast.errors import ModelError, NullBankError, SacfastError
 from sacfast.fingerprint import Fingerprint
-from sacfast.kernels.canonical import access_mode, canonical_outputs, center_of
-from sacfast.kinds import LADDER, SETTINGS
+from sacfast.kernels.canonical import center_of
 from sacfast.scanning.casting import left_out
+from sacfast.scanning.hygiene import looked_over
+from sacfast.scanning.modes import fit, mode_of, outputs_in_mode
 from sacfast.statistics import benjamini_hochberg
-from sacfast.store import ModelRecord, NullRecord, PairRecord
+from sacfast.store import NullRecord, PairRecord
 from sacfast.text import one_line
 
 #: p-values up to here that are no discoveries are still suspicious (docs/method.md, The score).
@@ -37,24 +39,6 @@ _ROUNDING = 1 + 1e-9
 _BATCH_BYTES = 128 << 20
 
 Fetch = Callable[[str], Fingerprint]
-
-
-class Mode(NamedTuple):
-    """An access mode: a kind of outputs with its parameters."""
-
-    kind: str
-    digits: int | None
-    k: int | None
-
-    def __str__(self) -> str:
-        name = f"top-{self.k}" if self.kind == "topk" else self.kind
-        return name if self.digits is None else f"{name} to {self.digits} decimals"
-
-
-def mode_of(model: Fingerprint | ModelRecord) -> Mode:
-    """The access mode in which a model answered."""
-    kind = model.outputs_kind if isinstance(model, ModelRecord) else model.key.outputs_kind
-    return Mode(kind, model.digits, model.k)
 
 
 @dataclass
@@ -131,15 +115,17 @@ def judge(
 
     Raises:
         ModelError: If a source can't be compared in its own mode.
-        NullBankError: If fewer than two nulls are left in the sources' own mode.
+        NullBankError: If fewer than two nulls are left in the sources' own mode, or one of them
+            gives the very answers of a source.
     """
-    setting = _Setting(sources, null_bank, groups, fetch, method, ridge)
-    result = Judgement()
+    bank, told = looked_over(sources, null_bank, groups)
+    setting = _Setting(sources, bank, groups, fetch, method, ridge)
+    result = Judgement(warnings=told)
     scored = []
     source_modes = [mode_of(fingerprint) for fingerprint in sources.values()]
     for mode in sorted(set(suspects.values()), key=str):
         names = [name for name, own in suspects.items() if own == mode]
-        common = common_mode(mode, source_modes)
+        common = common_mode([mode, *source_modes])
         if common is None:
             kinds = ", ".join(sorted({source_mode.kind for source_mode in source_modes}))
             reason = f"answers {mode}, which can't be compared with {kinds}"
@@ -158,49 +144,18 @@ def judge(
     return result
 
 
-def common_mode(suspect: Mode, sources: Sequence[Mode]) -> Mode | None:
-    """The finest mode that all of them can be brought to, or None where there is none.
-
-    The coarsest kind, with the fewest decimals and classes that any of them gives.
-    """
-    modes = [suspect, *sources]
-    if any(mode.kind not in LADDER for mode in modes):
-        return suspect if len({mode.kind for mode in modes}) == 1 else None
-    kind = max((mode.kind for mode in modes), key=LADDER.index)
-
-    def fewest(setting: Literal["digits", "k"]) -> int | None:
-        given = [value for mode in modes if (value := getattr(mode, setting)) is not None]
-        return min(given) if given and kind in SETTINGS[setting] else None
-
-    return Mode(kind, fewest("digits"), fewest("k"))
-
-
-def outputs_in_mode(fingerprint: Fingerprint, mode: Mode) -> NDArray[Any]:
-    """A model's outputs in an access mode, ready to be correlated.
-
-    Raises:
-        ArgumentError: If the model answers in a coarser form, or one that can't be compared.
-    """
-    own = mode_of(fingerprint)
-    if common_mode(mode, [own]) != mode:
-        raise ArgumentError(f"outputs_in_mode: `fingerprint` must be finer than {mode}, got {own}")
-    k = None if mode.k is None else min(mode.k, fingerprint.outputs.shape[1])
-    outputs = access_mode(fingerprint.outputs, own.kind, mode.kind, digits=mode.digits, k=k)
-    return np.asarray(canonical_outputs(outputs, mode.kind, digits=mode.digits, k=k))
-
-
 def _score(mode: Mode, names: list[str], setting: _Setting, result: Judgement) -> _Scored:
     """Scores some suspects in one mode; reasons and warnings go into the result."""
     sources = []
     for name, fingerprint in setting.sources.items():
-        outputs, unfit = _fit(fingerprint, mode)
+        outputs, unfit = fit(fingerprint, mode)
         if unfit is not None:
             raise ModelError(f"scan: source {name} can't be compared as {mode}: it {unfit}")
         sources.append(outputs)
     bank, groups = [], []
     unfit_nulls: dict[str, str] = {}
     for name, fingerprint in setting.null_bank.items():
-        outputs, unfit = _fit(fingerprint, mode)
+        outputs, unfit = fit(fingerprint, mode)
         if unfit is not None:
             unfit_nulls[name] = f"it {unfit}"
             continue
@@ -208,9 +163,11 @@ def _score(mode: Mode, names: list[str], setting: _Setting, result: Judgement) -
         groups.append(setting.groups[name])
     result.warnings += left_out(unfit_nulls, f" for {mode}")
     if len(bank) < 2:
+        reasons = [f"{name}: {reason}" for name, reason in unfit_nulls.items()]
         raise NullBankError(
             f"scan: `null_bank` must hold at least 2 models that can be compared as {mode}, "
-            f"got {len(bank)}"
+            f"got {len(bank)}",
+            hint=one_line(reasons[0], 300) if reasons else None,
         )
     center: Any = center_of(mode.kind)
     detector = Detector(
@@ -246,15 +203,6 @@ def _score(mode: Mode, names: list[str], setting: _Setting, result: Judgement) -
         null=detector.null_scores,
         groups=groups,
     )
-
-
-def _fit(fingerprint: Fingerprint, mode: Mode) -> tuple[NDArray[Any], str | None]:
-    """A model's outputs in a mode, and why they can't serve, or None where they can."""
-    own = mode_of(fingerprint)
-    if common_mode(mode, [own]) != mode:
-        return fingerprint.outputs, f"answers {own}"
-    outputs = outputs_in_mode(fingerprint, mode)
-    return outputs, not_comparable(outputs, usable_probes(outputs))
 
 
 def _batches(

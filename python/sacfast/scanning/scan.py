@@ -25,8 +25,9 @@ from sacfast.progress import progress_bar
 from sacfast.registry import Entry
 from sacfast.scanning.casting import Cast, cast_models
 from sacfast.scanning.fingerprinting import fingerprint_models
-from sacfast.scanning.judge import Judgement, judge, mode_of
+from sacfast.scanning.judge import Judgement, judge
 from sacfast.scanning.limits import DEFAULT_LIMITS, Limits
+from sacfast.scanning.modes import mode_of
 from sacfast.scanning.plan import PathArgument, Plan, plan_scan
 from sacfast.scanning.results import Scan, check_out
 from sacfast.statistics import reach
