@@ -4,7 +4,8 @@ A detector is built once from the outputs of the sources and of the null bank an
 number of suspects. It owns what is common to all methods: which probes can be used, p-values
 against the bank, and what the bank can show. The three methods differ in one small class each:
 `_Paper` (the papers' distance), and `_Inner` for "pearson" and "partial", whose algebra is
-explained in partial.py.
+explained in partial.py. What is compared is a model's packed correlation, or, for verification
+scores in the "direct" form, the scores themselves.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from sacfast.statistics.conformal import group_codes
 
 Method = Literal["partial", "pearson", "paper"]
 Center = Literal["double", "row", "none"]
+Form = Literal["outputs", "fri", "direct"]
 _Float = NDArray[np.float64]
 _Mask = NDArray[np.bool_]
 
@@ -41,6 +43,9 @@ _FRAMES_KEPT = 4
 #: A suspect's score and a null score are the same number come by in two ways; what lies closer
 #: than their rounding is a tie, and counts against the suspect.
 TIE = 1e-7
+
+#: Verification scores that vary by less than this share of their size vary by rounding only.
+_ROUNDING = 1e-7
 
 _TOO_LITTLE_LEFT = "leaves too few probes on which sources and null bank can be compared"
 _NOTHING_LEFT = "varies in no way that the null bank does not explain"
@@ -97,10 +102,20 @@ class Detector:
             "paper", the papers' mean absolute difference (small = stolen).
         ridge: Ridge of "partial", relative to each row's own square; >= 0.
         center: Centring of the outputs (see `correlation`); None: "double", and the papers'
-            "none" for method="paper".
+            "none" for method="paper". Not for form="direct".
+        form: What the outputs are and what of them is compared. "outputs": a classifier's, or
+            embeddings, by their correlation. "fri": verification scores of N probes against R
+            reference images (see `sacfast.fri`), by their correlation, as in the paper. "direct" [ours]:
+            such scores themselves, double-centred. In the last two a row of equal numbers is an
+            answer (a service may say no to every pair), not a probe to drop.
+        owner_twins: Outputs of models that the owner trained on its own data with other seeds,
+            likewise [ours]. What every model learns from that data then counts for nothing either,
+            so that a score speaks of theft and not of the same training data. They are members of
+            the bank: one group in p, each scored with itself alone left out.
 
     Raises:
-        ShapeError: If the arrays differ in the number of probes, or have other dimensions.
+        ShapeError: If the arrays differ in the number of probes or of reference images, or have
+            other dimensions.
         ArgumentError: If an option is not one of those named, or a source can't be compared: more
             than 20 % unusable probes, the same answer to every probe, or nothing in it that the
             null bank does not explain.
@@ -124,8 +139,19 @@ class Detector:
         method: Method = "partial",
         ridge: float = 0.02,
         center: Center | None = None,
+        form: Form = "outputs",
+        owner_twins: Any = (),
     ) -> None:
         check_method("Detector", method, ridge)
+        if form not in get_args(Form):
+            raise ArgumentError(
+                f"Detector: `form` must be 'outputs', 'fri' or 'direct', got {form!r}"
+            )
+        if form == "direct" and (method == "paper" or center is not None):
+            raise ArgumentError(
+                "Detector: `form` must be 'outputs' or 'fri' where `center` is given or `method` "
+                "is 'paper', got 'direct', which has neither"
+            )
         if center not in (None, "double", "row", "none"):
             raise ArgumentError(
                 f"Detector: `center` must be None, 'double', 'row' or 'none', got {center!r}"
@@ -133,15 +159,22 @@ class Detector:
         self.method: Method = method
         self.ridge = float(ridge)
         self.center: Center = center or ("none" if method == "paper" else "double")
+        self.form: Form = form
         # Copies: frames for other probes are made from them later.
         self._sources = [o.copy() for o in _models("Detector", "sources", sources)]
         self._bank = [o.copy() for o in _models("Detector", "null_bank", null_bank)]
+        self._members = members = len(self._bank)  # those behind are owner twins
+        self._bank += [o.copy() for o in _models("Detector", "owner_twins", owner_twins)]
+        twins = len(self._bank) - members
         if not self._sources:
             raise ArgumentError("Detector: `sources` must hold at least one model, got none")
         self._probes = len(self._sources[0])
         if self._probes < 2:
             raise ShapeError("Detector: `sources` must have at least 2 probes, got 1")
-        self._codes = group_codes(groups, len(self._bank), function="Detector")
+        codes = group_codes(groups, members, function="Detector")
+        first = int(codes.max()) + 1 if members else 0
+        self._codes = np.concatenate([codes, np.full(twins, first)])  # groups in p
+        self._left_out = np.concatenate([codes, first + np.arange(twins)])  # out of X together
         self._mask = self._usable_by_all()
         self._frames: OrderedDict[bytes, _Paper | _Inner] = OrderedDict()
         self._frame(self._mask)
@@ -149,10 +182,12 @@ class Detector:
     def _usable_by_all(self) -> _Mask:
         """Probes that every source and every member of the bank answered usably."""
         usable = np.ones(self._probes, dtype=bool)
-        for name, models in (("sources", self._sources), ("null_bank", self._bank)):
+        bank, twins = self._bank[: self._members], self._bank[self._members :]
+        roles = {"sources": self._sources, "null_bank": bank, "owner_twins": twins}
+        for name, models in roles.items():
             for i, outputs in enumerate(models):
                 self._check_probes("Detector", f"`{name}[{i}]`", outputs)
-                own = usable_probes(outputs)
+                own = usable_probes(outputs, self.form)
                 reason = not_comparable(outputs, own)
                 if reason:
                     error = ArgumentError if name == "sources" else NullBankError
@@ -175,16 +210,25 @@ class Detector:
                 f"{function}: {name} must have the {self._probes} probes of `sources[0]`, "
                 f"got {len(outputs)}"
             )
+        references = self._sources[0].shape[1]
+        if self.form != "outputs" and outputs.shape[1] != references:
+            raise ShapeError(
+                f"{function}: {name} must have the {references} reference images of `sources[0]`, "
+                f"got {outputs.shape[1]}"
+            )
 
     @property
     def nulls(self) -> int:
-        """Independent draws in the null bank: its groups, or its members where there are none."""
+        """Independent draws in the null bank: its groups, or its members where there are none.
+
+        Owner twins are one more.
+        """
         return int(self._codes.max()) + 1 if len(self._codes) else 0
 
     @property
     def null_scores(self) -> _Float:
-        """(m, V) scores of the bank's members, each with its own group left out of X; +Inf for one
-        that can't be scored, so that it counts against every suspect."""
+        """(m, V) scores of the bank's members, each with its own group left out of X, then of the
+        owner twins; +Inf for one that can't be scored, so that it counts against every suspect."""
         null: _Float = self._frame(self._mask).null.copy()
         return null
 
@@ -227,7 +271,7 @@ class Detector:
         by_mask: dict[bytes, list[int]] = {}
         for i, suspect in enumerate(suspects):
             self._check_probes("Detector.scores", f"`outputs[{i}]`", suspect)
-            own = usable_probes(suspect)
+            own = usable_probes(suspect, self.form)
             mask = own & self._mask
             dropped[i] = self._probes - mask.sum()
             reasons[i] = not_comparable(suspect, own)
@@ -242,13 +286,19 @@ class Detector:
                 for i in members:
                     reasons[i] = _TOO_LITTLE_LEFT
                 continue
-            for block in _blocks(members, int(mask.sum())):
+            for block in _blocks(members, self._row_bytes(int(mask.sum()))):
                 score[block] = frame.scores([suspects[i][mask] for i in block])
             p[members] = p_values(sign * score[members], sign * frame.null, self._codes.tolist())
             z[members] = _z(sign * score[members], sign * frame.null)
         for position in np.flatnonzero(np.isnan(score).any(axis=1)).tolist():
             reasons[position] = reasons[position] or _NOTHING_LEFT
         return Scores(score, z, p, 1.0 / (self.nulls + 1), dropped, tuple(reasons))
+
+    def _row_bytes(self, probes: int) -> int:
+        """Bytes of what is compared of one model."""
+        if self.form == "direct":
+            return 4 * probes * int(self._sources[0].shape[1])
+        return 2 * probes * (probes - 1)
 
     def _frame(self, mask: _Mask) -> _Paper | _Inner:
         """The sources and the bank on a subset of the probes; the latest few are kept."""
@@ -281,14 +331,14 @@ class _Inner:
     """The partial score; "pearson" is the same with X = [1] and no ridge: the mean is removed."""
 
     def __init__(self, sources: list[Any], bank: list[Any], detector: Detector) -> None:
-        self._center = detector.center
-        packed_sources = correlation(sources, center=self._center)
-        packed_bank = correlation(bank, center=self._center) if bank else packed_sources[:0]
+        self._center, self._direct = detector.center, detector.form == "direct"
+        packed_sources = self._packed(sources)
+        packed_bank = self._packed(bank) if bank else packed_sources[:0]
         ones = np.ones_like(packed_sources[:1])
         if detector.method == "partial":
             explained = np.concatenate([ones, packed_bank])
             self._partial = PartialScore(explained, packed_sources, detector.ridge)
-            null = self._partial.left_out(detector._codes)
+            null = self._partial.left_out(detector._left_out)
         else:
             self._partial = PartialScore(ones, packed_sources, 0.0)
             null = self._partial.scores(packed_bank)
@@ -302,7 +352,24 @@ class _Inner:
         self.null = np.where(np.isnan(null), np.inf, null)
 
     def scores(self, outputs: list[Any]) -> _Float:
-        return self._partial.scores(correlation(outputs, center=self._center))
+        return self._partial.scores(self._packed(outputs))
+
+    def _packed(self, outputs: list[Any]) -> NDArray[np.float32]:
+        """(S, P) what is compared of each model."""
+        if self._direct:
+            return np.stack([_flattened(scores) for scores in outputs])
+        return np.asarray(correlation(outputs, center=self._center))
+
+
+def _flattened(scores: NDArray[Any]) -> NDArray[np.float32]:
+    """(N, R) scores as one row of N·R: double-centred, of length 1; zeros where all are equal."""
+    centred = scores - scores.mean(axis=0, dtype=np.float64)
+    centred -= centred.mean(axis=1, keepdims=True)
+    length = float(np.sqrt((centred**2).sum()))
+    row = np.zeros(scores.size, dtype=np.float32)
+    if length > _ROUNDING * float(np.abs(scores).max(initial=0.0)) * math.sqrt(scores.size):
+        row[:] = (centred / length).ravel()
+    return row
 
 
 def p_values(score: _Float, null: _Float, groups: Sequence[Hashable] | None) -> _Float:
@@ -310,9 +377,14 @@ def p_values(score: _Float, null: _Float, groups: Sequence[Hashable] | None) -> 
     return conformal_p(score - TIE, null, groups)
 
 
-def usable_probes(outputs: NDArray[Any]) -> _Mask:
-    """(N, C) raw outputs -> (N,): False where a row is NaN, Inf or constant (max == min)."""
+def usable_probes(outputs: NDArray[Any], form: Form = "outputs") -> _Mask:
+    """(N, C) raw outputs -> (N,): False where a row is NaN, Inf or constant (max == min).
+
+    Verification scores (the other forms) may be constant in a row: no to every pair is an answer.
+    """
     finite: _Mask = np.isfinite(outputs).all(axis=1)
+    if form != "outputs":
+        return finite
     varies: _Mask = outputs.max(axis=1) != outputs.min(axis=1)
     return finite & varies
 
@@ -348,9 +420,9 @@ def _models(function: str, name: str, outputs: Any) -> list[NDArray[Any]]:
     return models
 
 
-def _blocks(members: list[int], probes: int) -> Iterator[list[int]]:
+def _blocks(members: list[int], row_bytes: int) -> Iterator[list[int]]:
     """Splits suspects so that a block's packed correlations fit into `_BLOCK_BYTES`."""
-    size = max(1, _BLOCK_BYTES // max(1, 2 * probes * (probes - 1)))
+    size = max(1, _BLOCK_BYTES // max(1, row_bytes))
     for start in range(0, len(members), size):
         yield members[start : start + size]
 
