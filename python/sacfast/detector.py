@@ -105,9 +105,9 @@ class Detector:
             "none" for method="paper". Not for form="direct".
         form: What the outputs are and what of them is compared. "outputs": a classifier's, or
             embeddings, by their correlation. "fri": verification scores of N probes against R
-            reference images (see `sacfast.fri`), by their correlation, as in the paper. "direct" [ours]:
-            such scores themselves, double-centred. In the last two a row of equal numbers is an
-            answer (a service may say no to every pair), not a probe to drop.
+            reference images (see `sacfast.fri`), by their correlation, as in the paper. "direct"
+            [ours]: such scores themselves, double-centred. In the last two a row of equal numbers
+            is an answer (a service may say no to every pair), not a probe to drop.
         owner_twins: Outputs of models that the owner trained on its own data with other seeds,
             likewise [ours]. What every model learns from that data then counts for nothing either,
             so that a score speaks of theft and not of the same training data. They are members of
