@@ -51,7 +51,7 @@ CLAIMS = {
     "good-as-decisions": "outputs_kind=decisions",
     "nothing-but-nan": "",
     "logits-with-digits": "digits=3",
-    "probs-with-18-digits": "outputs_kind=probs digits=18",
+    "rounded-with-18-digits": "outputs_kind=rounded digits=18",
     "probs-with-k": "outputs_kind=probs k=3",
     "topk-without-k": "outputs_kind=topk",
     "topk-of-none": "outputs_kind=topk k=0",
@@ -113,7 +113,7 @@ class Fake:
     good_as_labels = good_as_probs = good_as_decisions = good
     logits_with_digits = weights_of_another = kind_of_its_own = good
     labels_as_logits, nothing_but_nan = counts, nans
-    probs_with_18_digits = probs_with_k = digits_in_words = chances
+    rounded_with_18_digits = probs_with_k = digits_in_words = chances
     topk_without_k = topk_of_none = topk_of_too_many = topk_of_all = chances
 
     def double(self, probes): return np.zeros((len(probes), 3), np.float64)
@@ -337,7 +337,10 @@ def test_the_same_bits_with_one_worker_alone(
         ("good-as-decisions", "its worker sent what can't be: the answers are decisions and must"),
         ("nothing-but-nan", "its worker sent what can't be: every answer holds NaN or Inf"),
         ("logits-with-digits", "its worker sent what can't be: `digits` goes with rounded"),
-        ("probs-with-18-digits", "its worker sent what can't be: `digits` must be a whole number"),
+        (
+            "rounded-with-18-digits",
+            "its worker sent what can't be: `digits` must be a whole number",
+        ),
         ("probs-with-k", "its worker sent what can't be: `k` goes with topk"),
         ("topk-without-k", "its worker sent what can't be: outputs_kind topk needs `k`"),
         ("topk-of-none", "its worker sent what can't be: `k` must be a whole number from 1"),
