@@ -5,7 +5,7 @@ through its API. sacfast puts the same JPEG-compressed probe images to every mod
 each model relates the probes to one another beyond what independent models share, and says which
 are stolen, with error control.
 
-    build_probes, ProbeSet                          the images that every model is shown
+    build_probes, select_probes, ProbeSet           the images that every model is shown
     scan, compare, Scan, Store                      from a registry to verdicts
     Detector, Scores, benjamini_hochberg            from outputs to verdicts
     correlation, correlation_distance, ...          from arrays to arrays
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from sacfast.scanning.compare import Comparison, compare
     from sacfast.scanning.results import Scan
     from sacfast.scanning.scan import scan
+    from sacfast.selection import select_probes
     from sacfast.statistics import Reach, benjamini_hochberg
     from sacfast.store import Store
 
@@ -64,6 +65,7 @@ _HOME = {
     "pairwise_distance": "kernels",
     "paper_scale": "kernels",
     "scan": "scanning.scan",
+    "select_probes": "selection",
     "unpack": "kernels",
     "write_report": "report",
 }
@@ -96,6 +98,7 @@ __all__ = [
     "pairwise_distance",
     "paper_scale",
     "scan",
+    "select_probes",
     "unpack",
     "write_report",
 ]

@@ -35,7 +35,7 @@ _GIB = 1 << 30
 
 _SAME_NAME = (
     "probes", "out", "fdr", "count", "size", "seed", "quality", "select", "device", "kind",
-    "severity", "sd",
+    "severity", "sd", "how", "source", "surrogates", "classes",
 )  # fmt: skip
 
 #: What arguments of the functions are called on the command line.
@@ -377,6 +377,67 @@ def probes_build(
     console().print(facts_table({**_probe_facts(built), "written to": out}))
 
 
+@probes_app.command("select")
+def probes_select(
+    candidates: Annotated[Path, typer.Argument(help="A large probe set to choose from.")],
+    how: Annotated[
+        Literal["misclassified", "informative"],
+        typer.Option(help="By the source's mistakes, or by where a null bank disagrees."),
+    ],
+    source: Annotated[Path | None, typer.Option(help="misclassified: the owner's model.")] = None,
+    surrogates: Annotated[
+        Path | None,
+        typer.Option(help="misclassified: a directory of models that must be wrong too (SAC-w)."),
+    ] = None,
+    null_bank: Annotated[
+        Path | None, typer.Option(help="informative: a directory of independent models.")
+    ] = None,
+    count: Annotated[int, typer.Option(help="How many probes.", min=2)] = 200,
+    classes: Annotated[
+        Path | None,
+        typer.Option(help="misclassified: a file of class names, in the order of the outputs."),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The probe set to write.")] = Path(
+        "selected.safetensors"
+    ),
+    store: Annotated[Path | None, typer.Option(help="Keeps the answers on the candidates.")] = None,
+    workers: WorkersOption = None,
+    timeout: TimeoutOption = Limits.timeout,
+    memory: MemoryOption = Limits.memory / _GIB,
+) -> None:
+    """Choose from a probe set those that tell models apart.
+
+    Runs models on all candidates; one that can't be run is left out with a warning.
+
+    \b
+    Examples:
+      sacfast probes build photos --size 224 --count 2000 -o many.safetensors
+      sacfast probes select many.safetensors --how misclassified --source mine/resnet \\
+          --surrogates extracted -o probes.safetensors
+      sacfast probes select many.safetensors --how informative --null-bank independent
+    """
+    from sacfast.scanning.selecting import read_classes, run_selection
+    from sacfast.store import Store
+
+    names = None if classes is None else read_classes(classes)
+    with _interruptible(store), Store(store or ":memory:") as kept:
+        found = run_selection(
+            candidates,
+            how,
+            count=count,
+            source=source,
+            surrogates=surrogates,
+            null_bank=null_bank,
+            classes=names,
+            store=kept,
+            limits=Limits(workers, timeout, int(memory * _GIB)),
+        )
+    found.probes.save(out)
+    for warning in found.warnings:
+        console(stderr=True).print(text(f"warning: {_in_options(warning)}", "yellow"))
+    console().print(facts_table({**_probe_facts(found.probes), "written to": out}))
+
+
 @probes_app.command("show")
 def probes_show(
     path: Annotated[Path, typer.Argument(help="A probe set.")], as_json: JsonOption = False
@@ -417,12 +478,16 @@ def probes_export(
 
 def _probe_facts(probes: Any) -> dict[str, Any]:
     n, height, width, _ = probes.pixels.shape
-    parameters = ", ".join(f"{name}={value}" for name, value in probes.parameters.items())
-    return {
+    parameters = dict(probes.parameters)
+    selection = parameters.pop("selection", None)
+    made = ", ".join(f"{name}={value}" for name, value in parameters.items())
+    facts = {
         "probes": f"{n} × {height}×{width} RGB",
-        "kind": f"{probes.kind} ({parameters})" if parameters else probes.kind,
-        "digest": probes.digest,
+        "kind": f"{probes.kind} ({made})" if made else probes.kind,
     }
+    if selection is not None:
+        facts["chosen"] = f"{selection['how']}, from candidates {selection['candidates'][:12]}"
+    return {**facts, "digest": probes.digest}
 
 
 @contextmanager
