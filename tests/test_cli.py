@@ -110,6 +110,7 @@ def test_the_table_for_people(house, scanned):
     )  # fmt: skip
     assert "nothing can be called stolen, only suspicious" in re.sub(r"\s+", " ", out)
     assert "not comparable" in out
+    assert "logits: the finest answers there are" in out
     assert "sacfast report s.db" in out
     assert "\x1b" not in out
 

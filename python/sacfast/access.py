@@ -16,6 +16,7 @@ with. A mode that was not measured borrows the figures of the best one that was 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable
 from functools import cache
@@ -137,6 +138,19 @@ def cost(text: str, table: Table | None = None) -> str:
         f"{mode}: {says} against {finest} (AUC {there.auc:.2f} and {best.auc:.2f}, "
         f"{there.tpr:.0%} and {best.tpr:.0%} found at 1 % FPR, {table.on})."
     )
+
+
+def costs(modes: Iterable[str]) -> list[str]:
+    """One sentence for each of the modes of a scan, as `cost` words it, the finest first."""
+
+    def fineness(text: str) -> tuple[float, ...]:
+        mode = Mode.read(text)
+        if mode is None:
+            return (math.inf,)
+        fewer = (-math.inf if n is None else -n for n in (mode.digits, mode.k))
+        return (KINDS.index(mode.kind), *fewer)
+
+    return [cost(text) for text in sorted(set(modes), key=fineness)]
 
 
 def _reached(power: Power | None, table: Table) -> str:

@@ -143,6 +143,7 @@ def scan(
     Exit codes: 0 nothing flagged, 1 failure, 2 usage, 3 something is called
     stolen, 4 nothing is, but some suspects could not be judged.
     """
+    from sacfast.access import costs
     from sacfast.probes import ProbeSet
     from sacfast.scanning.plan import plan_scan
     from sacfast.scanning.results import check_out
@@ -176,6 +177,8 @@ def scan(
     else:
         say.print()
         say.print(scan_table(found))
+        for line in costs(pair.mode for pair in found.record.pairs if pair.mode):
+            say.print(text(line, "dim"))
         if out is not None:
             say.print(text(f"All rows: {out}"))
         if store is not None:

@@ -10,6 +10,7 @@ import re
 
 import pytest
 
+from sacfast.access import cost
 from sacfast.errors import ArgumentError, StoreError
 from sacfast.report import write_report
 from sacfast.store import VERDICTS, ModelRecord, PairRecord, ScanRecord, Store
@@ -43,6 +44,13 @@ def test_guide_explains_the_method_of_the_scan(page) -> None:
     assert "(Pearson)" in explained["pearson"]
     assert "as this scan asked for" in explained["paper"]
     assert ["decides nothing" in text for text in explained.values()] == [True, True, False]
+
+
+def test_page_says_what_its_access_modes_cost(page) -> None:
+    for kind in ("logits", "labels"):
+        shown = page(kind=kind).text
+        assert f"What these kinds of answers can show. {cost(kind)}" in shown
+        assert cost({"logits": "labels", "labels": "logits"}[kind]) not in shown
 
 
 def test_guide_explains_every_word_that_the_page_uses(page) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from sacfast.access import cost
 from sacfast.report.summary import (
+    access,
     counts,
     facts,
     sentence,
@@ -103,6 +105,13 @@ def test_note_stands_on_the_comparison_that_it_is_of() -> None:
         "ok: its weights are those of source source-1, byte for byte; 1 probe dropped",
         "ok: 1 probe dropped",
     ]
+
+
+def test_each_access_mode_that_occurred_is_told_once_the_finest_first() -> None:
+    modes = ["labels", "top-3", "", "logits", "labels", "rounded to 2 decimals", "top-5", "odd\x1b"]
+    pairs = tuple(PairRecord(f"s{i}", "v", "no evidence", mode=m) for i, m in enumerate(modes))
+    ordered = ["logits", "rounded to 2 decimals", "top-5", "top-3", "labels", "odd\\x1b"]
+    assert access(ScanRecord("p", {}, (), pairs)) == [cost(mode) for mode in ordered]
 
 
 def test_facts_are_flattened_and_said_in_words() -> None:

@@ -22,6 +22,7 @@ from sacfast.files import write_whole
 from sacfast.report.figures import facets
 from sacfast.report.heatmap import MAX_PROBES, MAX_SOURCES, heat_maps
 from sacfast.report.summary import (
+    access,
     counts,
     facts,
     model_rows,
@@ -94,6 +95,7 @@ def _page(store: Store, scan: ScanRecord) -> str:
         sources=sources,
         nulls=sum(model.status == "ok" for model in scan.role("null")),
         warnings=warnings(scan),
+        access=access(scan),
         reach=visible(str(scan.facts.get("reach") or "")),
         probes=facts(_probes(scan, store)),
         facts=facts(scan.facts),

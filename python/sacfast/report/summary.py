@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, NamedTuple
 
+from sacfast.access import costs
 from sacfast.store import VERDICTS, ModelRecord, PairRecord, ScanRecord, note
 from sacfast.text import visible
 
@@ -152,6 +153,11 @@ def warnings(scan: ScanRecord) -> list[str]:
     """What the scan warned of, one sentence each."""
     given = scan.facts.get("warnings") or []
     return [visible(str(text)) for text in ([given] if isinstance(given, str) else given)]
+
+
+def access(scan: ScanRecord) -> list[str]:
+    """What each access mode that suspects were compared in costs in power, one sentence each."""
+    return [visible(line) for line in costs(pair.mode for pair in scan.pairs if pair.mode)]
 
 
 def _is_number(value: Any) -> bool:
