@@ -24,6 +24,7 @@ FLOORS = {
     "statistics": 1,
     "kernels": 2,
     "registry": 2,
+    "faces": 3,
     "fingerprint": 3,
     "partial": 3,
     "detector": 3,

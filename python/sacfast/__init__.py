@@ -7,6 +7,7 @@ are stolen, with error control.
 
     build_probes, select_probes, ProbeSet           the images that every model is shown
     scan, compare, Scan, Store                      from a registry to verdicts
+    face_probes, fri                                face verification: probes and references
     Detector, Scores, benjamini_hochberg            from outputs to verdicts
     correlation, correlation_distance, ...          from arrays to arrays
 
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sacfast.detector import Detector, Scores
     from sacfast.errors import SacfastError
+    from sacfast.faces import face_probes, fri
     from sacfast.fingerprint import Fingerprint, FingerprintKey
     from sacfast.kernels import build_info
     from sacfast.kernels.canonical import access_mode, canonical_outputs
@@ -59,6 +61,8 @@ _HOME = {
     "correlation": "kernels",
     "correlation_distance": "kernels",
     "export_probes": "probes",
+    "face_probes": "faces",
+    "fri": "faces",
     "fri_features": "kernels",
     "label_correlation": "kernels",
     "list_models": "registry",
@@ -92,6 +96,8 @@ __all__ = [
     "correlation",
     "correlation_distance",
     "export_probes",
+    "face_probes",
+    "fri",
     "fri_features",
     "label_correlation",
     "list_models",

@@ -18,6 +18,9 @@ from __future__ import annotations
 LADDER = ("logits", "logprobs", "probs", "rounded", "topk", "labels")
 KINDS = (*LADDER, "scores", "decisions", "embeddings")
 
+#: Kinds that are about pairs of images: a row a probe, a column a reference image.
+VERIFICATION = ("scores", "decisions")
+
 #: Which kinds take `digits`, the decimals that a service rounds to, and `k`, the classes it names.
 SETTINGS = {"digits": ("rounded", "topk"), "k": ("topk",)}
 

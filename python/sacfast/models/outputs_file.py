@@ -91,7 +91,7 @@ class OutputsFile:
                 f"the answers belong to the probe set {self._probe_digest[:12]!r}, "
                 f"not to {probes.digest[:12]!r}"
             )
-        return checked_answers(self._answers, self.outputs_kind, len(probes))
+        return checked_answers(self._answers, self.outputs_kind, probes.rows(self.outputs_kind))
 
     def _digest(self) -> str:
         head = {

@@ -6,7 +6,7 @@ timm's factory itself acts on (pretrained weights, checkpoint paths, feature wra
 through. The network is built without weights, its parameters are compared with the file by
 name, shape and type, and only then filled. Nothing is downloaded. Weights larger than the memory
 that the model may take are not read, and a network that could not have so few tensors is not
-built.
+built. One without a classifier (`num_classes` 0) answers with embeddings.
 
 The digest covers what the network is made of (architecture, classes, settings, input shape) and
 the bytes of the weights, not the rest of the config: a changed description is the same model.
@@ -76,7 +76,6 @@ _CODE_REQUESTS = ("auto_map", "trust_remote_code", "custom_pipelines")
 class TimmCheckpoint:
     """A network of timm's, with its weights in a safetensors file."""
 
-    outputs_kind = "logits"
     digits = None
     k = None
     framework = "timm"
@@ -92,6 +91,7 @@ class TimmCheckpoint:
             raise ModelError("pretrained_cfg in config.json must be an object")
         self._architecture = _architecture(config)
         self._num_classes = _num_classes(config, details)
+        self.outputs_kind = "logits" if self._num_classes else "embeddings"
         self._model_args = _model_args(config.get("model_args"), self._num_classes)
         self._preprocessing = Preprocessing.from_config(details)
         self._weights = file = SafeFile.check(weights, root)
@@ -107,12 +107,12 @@ class TimmCheckpoint:
         self.digest = self._digest()
 
     def outputs(self, probes: ProbeSet) -> NDArray[Any]:
-        """The network's logits on the probes, float32 (N, classes)."""
+        """The network's logits or embeddings on the probes, float32 (N, C)."""
         import torch
 
         with torch.inference_mode():
             network = self._network()
-            answers = np.empty((len(probes), self._num_classes), np.float32)
+            batches: list[NDArray[np.float32]] = []
             height, width = self._preprocessing.input_size
             step = max(1, min(_MAX_BATCH, _BATCH_PIXELS // (height * width)))
             for start in range(0, len(probes), step):
@@ -123,8 +123,8 @@ class TimmCheckpoint:
                     raise ModelError(
                         f"{self._architecture} failed while answering: {short(error)}"
                     ) from error
-                answers[start : start + step] = self._logits(result, len(inputs))
-        return checked_answers(answers, self.outputs_kind, len(probes))
+                batches.append(self._answers(result, len(inputs)))
+        return checked_answers(np.concatenate(batches), self.outputs_kind, len(probes))
 
     def _network(self) -> nn.Module:
         import timm
@@ -175,15 +175,17 @@ class TimmCheckpoint:
             raise self._weights.changed()
         return state
 
-    def _logits(self, result: Any, rows: int) -> NDArray[np.float32]:
+    def _answers(self, result: Any, rows: int) -> NDArray[np.float32]:
         import torch
 
         if not isinstance(result, torch.Tensor):
             raise ModelError(f"{self._architecture} answers with a {type(result).__name__}")
-        if result.shape != (rows, self._num_classes):
+        wanted = self._num_classes or "E"  # an embedding has the size that the network gives it
+        fits = result.ndim == 2 and len(result) == rows and 0 < result.shape[1] <= MAX_CLASSES
+        if not fits or self._num_classes not in (0, result.shape[1]):
             raise ModelError(
                 f"{self._architecture} answers {rows} probes with the shape "
-                f"{tuple(result.shape)}, expected {(rows, self._num_classes)}"
+                f"{tuple(result.shape)}, expected ({rows}, {wanted})"
             )
         return np.asarray(result.float().numpy())
 
@@ -224,9 +226,14 @@ def _num_classes(config: Mapping[str, Any], details: Mapping[str, Any]) -> int:
     value = config.get("num_classes", details.get("num_classes"))
     if value is None:
         raise ModelError("config.json gives no `num_classes`")
-    if not isinstance(value, int) or isinstance(value, bool) or not 2 <= value <= MAX_CLASSES:
+    if (
+        not isinstance(value, int)
+        or isinstance(value, bool)
+        or not (value == 0 or 2 <= value <= MAX_CLASSES)
+    ):
         raise ModelError(
-            f"`num_classes` must be a whole number from 2 to {MAX_CLASSES}, got {str(value)[:40]!r}"
+            f"`num_classes` must be a whole number from 2 to {MAX_CLASSES}, or 0 for embeddings, "
+            f"got {str(value)[:40]!r}"
         )
     return value
 

@@ -38,6 +38,7 @@ from safetensors.numpy import save as safetensors_bytes
 
 from sacfast.errors import DtypeError, ProbeError, ShapeError
 from sacfast.files import write_whole
+from sacfast.kinds import VERIFICATION
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -89,6 +90,12 @@ class ProbeSet:
                     f"ProbeSet: `{name}` must have one entry per image ({len(pixels)}), "
                     f"got {len(values)}"
                 )
+        references = self.parameters.get("references", 0)
+        if not isinstance(references, int) or not 0 <= references < len(pixels):
+            raise ProbeError(
+                f"ProbeSet: `parameters` must name fewer references than the {len(pixels)} images, "
+                f"got {references!r}"
+            )
         # A view of immutable bytes: unlike a cleared flag, this can't be set writeable again.
         frozen = np.frombuffer(pixels.tobytes(), np.uint8).reshape(pixels.shape)
         try:
@@ -109,6 +116,18 @@ class ProbeSet:
         digest = hashlib.sha256(identity)
         digest.update(frozen.data)
         object.__setattr__(self, "digest", digest.hexdigest())
+
+    @property
+    def references(self) -> int:
+        """How many images, the first ones, are reference images of `face_probes`; mostly none."""
+        return int(self.parameters.get("references", 0))
+
+    def rows(self, kind: str) -> int:
+        """How many rows answers of a kind have: one an image; one a probe where pairs are scored.
+
+        These are about pairs: of a probe with each of the reference images.
+        """
+        return len(self) - (self.references if kind in VERIFICATION else 0)
 
     def __len__(self) -> int:
         return len(self.pixels)

@@ -17,14 +17,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sacfast.access import Mode, common_mode
-from sacfast.detector import TIE, Detector, Method, p_values
+from sacfast.access import Mode
+from sacfast.detector import TIE, Detector, Form, Method, p_values
 from sacfast.errors import ModelError, NullBankError, SacfastError
 from sacfast.fingerprint import Fingerprint
 from sacfast.kernels.canonical import center_of
 from sacfast.scanning.casting import left_out
 from sacfast.scanning.hygiene import looked_over
-from sacfast.scanning.modes import fit, mode_of, outputs_in_mode
+from sacfast.scanning.modes import about_faces, compared_in, fit, mode_of, outputs_in_mode
+from sacfast.scanning.plan import OWNER_TWINS
 from sacfast.statistics import benjamini_hochberg
 from sacfast.store import NullRecord, PairRecord
 from sacfast.text import one_line
@@ -72,6 +73,8 @@ class _Setting:
     fetch: Fetch
     method: Method
     ridge: float
+    references: int
+    form: Form
 
 
 @dataclass(frozen=True)
@@ -99,16 +102,20 @@ def judge(
     method: Method = "partial",
     ridge: float = 0.02,
     fdr: float = 0.05,
+    references: int = 0,
+    form: Form = "direct",
 ) -> Judgement:
     """Judges suspects by their outputs.
 
     Args:
         suspects: The access mode of every suspect, by name.
         sources, null_bank: Fingerprints by name, all on one probe set.
-        groups: The group of every member of the null bank.
+        groups: The group of every member of the null bank; that of owner twins is `OWNER_TWINS`.
         fetch: Gives a suspect's fingerprint; called once each, so memory stays flat.
         method, ridge: As in `Detector`.
         fdr: False discovery rate over all comparisons.
+        references: How many of the probe set's images are reference images (`face_probes`).
+        form: How scores against them are compared, "direct" or "fri", as in `Detector`.
 
     Returns:
         A `Judgement`.
@@ -118,14 +125,16 @@ def judge(
         NullBankError: If fewer than two nulls are left in the sources' own mode, or one of them
             gives the very answers of a source.
     """
-    bank, told = looked_over(sources, null_bank, groups)
-    setting = _Setting(sources, bank, groups, fetch, method, ridge)
+    twins = {name: null_bank[name] for name in null_bank if groups[name] == OWNER_TWINS}
+    independent = {name: null_bank[name] for name in null_bank if name not in twins}
+    bank, told = looked_over(sources, independent, groups)
+    setting = _Setting(sources, {**bank, **twins}, groups, fetch, method, ridge, references, form)
     result = Judgement(warnings=told)
     scored = []
     source_modes = [mode_of(fingerprint) for fingerprint in sources.values()]
     for mode in sorted(set(suspects.values()), key=str):
         names = [name for name, own in suspects.items() if own == mode]
-        common = common_mode([mode, *source_modes])
+        common = compared_in(mode, source_modes, references)
         if common is None:
             kinds = ", ".join(sorted({source_mode.kind for source_mode in source_modes}))
             reason = f"answers {mode}, which can't be compared with {kinds}"
@@ -141,26 +150,48 @@ def judge(
         else:
             scored += [part] if part.names else []
     _conclude(scored, list(sources), fdr, method, result)
+    result.warnings += _about_faces(setting, source_modes, result)
     return result
+
+
+def _about_faces(setting: _Setting, sources: list[Mode], result: Judgement) -> list[str]:
+    """What is to be said of verdicts about verification models."""
+    if not about_faces(sources, setting.references):
+        return []
+    told = []
+    if any(mode.kind == "decisions" for mode in sources):
+        told.append(
+            "a source answers decisions, which costs about half of the power: give its scores or "
+            "embeddings, also where suspects say only yes or no"
+        )
+    flagged = any(pair.verdict in ("stolen", "suspicious") for pair in result.pairs)
+    if flagged and OWNER_TWINS not in setting.groups.values():
+        told.append(
+            "without owner twins a verdict on a face model means related, by training data or by "
+            "theft: honest models trained on the owner's people look alike too (`owner_twins`)"
+        )
+    return told
 
 
 def _score(mode: Mode, names: list[str], setting: _Setting, result: Judgement) -> _Scored:
     """Scores some suspects in one mode; reasons and warnings go into the result."""
     sources = []
     for name, fingerprint in setting.sources.items():
-        outputs, unfit = fit(fingerprint, mode)
+        outputs, unfit = fit(fingerprint, mode, setting.references)
         if unfit is not None:
             raise ModelError(f"scan: source {name} can't be compared as {mode}: it {unfit}")
         sources.append(outputs)
-    bank, groups = [], []
+    bank: list[NDArray[Any]] = []
+    twins: list[NDArray[Any]] = []  # the last of the null bank
+    groups: list[str] = []
     unfit_nulls: dict[str, str] = {}
     for name, fingerprint in setting.null_bank.items():
-        outputs, unfit = fit(fingerprint, mode)
+        outputs, unfit = fit(fingerprint, mode, setting.references)
         if unfit is not None:
             unfit_nulls[name] = f"it {unfit}"
             continue
-        bank.append(outputs)
         groups.append(setting.groups[name])
+        (twins if groups[-1] == OWNER_TWINS else bank).append(outputs)
     result.warnings += left_out(unfit_nulls, f" for {mode}")
     if len(bank) < 2:
         reasons = [f"{name}: {reason}" for name, reason in unfit_nulls.items()]
@@ -169,18 +200,31 @@ def _score(mode: Mode, names: list[str], setting: _Setting, result: Judgement) -
             f"got {len(bank)}",
             hint=one_line(reasons[0], 300) if reasons else None,
         )
-    center: Any = center_of(mode.kind)
-    detector = Detector(
-        sources, bank, groups=groups, method=setting.method, ridge=setting.ridge, center=center
+    faces = about_faces([mode], setting.references)
+    center: Any = None if faces else center_of(mode.kind)
+    known: dict[str, Any] = {"groups": groups[: len(bank)], "owner_twins": twins}
+    paper = Detector(
+        sources,
+        bank,
+        method="paper",
+        center=center,
+        form="fri" if faces else "outputs",
+        **known,
     )
-    paper = (
-        detector
-        if setting.method == "paper"
-        else Detector(sources, bank, groups=groups, method="paper", center=center)
-    )
+    detector = paper
+    if setting.method != "paper":
+        detector = Detector(
+            sources,
+            bank,
+            method=setting.method,
+            ridge=setting.ridge,
+            center=center,
+            form=setting.form if faces else "outputs",
+            **known,
+        )
     batches, distances = [], []
     compared: list[str] = []
-    for batch in _batches(names, mode, setting.fetch, result):
+    for batch in _batches(names, mode, setting, result):
         scores = detector.scores(list(batch.values()))
         for name, dropped, reason in zip(batch, scores.dropped, scores.reasons, strict=True):
             result.dropped[name] = int(dropped)
@@ -206,13 +250,13 @@ def _score(mode: Mode, names: list[str], setting: _Setting, result: Judgement) -
 
 
 def _batches(
-    names: list[str], mode: Mode, fetch: Fetch, result: Judgement
+    names: list[str], mode: Mode, setting: _Setting, result: Judgement
 ) -> Iterator[dict[str, NDArray[Any]]]:
     """Suspects' outputs in a mode, as many at once as fit into `_BATCH_BYTES`."""
     batch: dict[str, NDArray[Any]] = {}
     for name in names:
         try:
-            batch[name] = outputs_in_mode(fetch(name), mode)
+            batch[name] = outputs_in_mode(setting.fetch(name), mode, setting.references)
         except SacfastError as error:
             result.reasons[name] = f"can't be compared as {mode}: {one_line(error.message, 300)}"
         if sum(outputs.nbytes for outputs in batch.values()) > _BATCH_BYTES:

@@ -14,13 +14,16 @@ from os import PathLike
 from os.path import realpath
 from pathlib import Path
 
-from sacfast.detector import Method, check_method
+from sacfast.detector import Form, Method, check_method
 from sacfast.errors import ArgumentError, NullBankError
 from sacfast.registry import Entry, list_models
 from sacfast.statistics import Reach, reach
 from sacfast.store import ModelRecord
 
 PathArgument = str | PathLike[str]
+
+#: The group of owner twins, models of the null bank that the owner trained itself.
+OWNER_TWINS = "owner twins"
 
 
 @dataclass(frozen=True)
@@ -29,11 +32,12 @@ class Plan:
 
     Attributes:
         registry: The registry as it was named.
-        sources, null_bank, suspects: The models of each role.
+        sources, null_bank, suspects: The models of each role; owner twins are in the null bank.
         left_out: Entries of the registry that are no suspects, with the reason.
         grouped: Whether null models of one folder count as one draw.
         fdr: The false discovery rate asked for.
         method, ridge: As in `Detector`.
+        form: As in `Detector`, for scores against reference images.
     """
 
     registry: str
@@ -45,14 +49,20 @@ class Plan:
     fdr: float
     method: Method
     ridge: float
+    form: Form = "direct"
 
     def null_groups(self) -> list[str]:
         """The group of each member of the null bank; its own name where groups are off."""
-        return [entry.group if self.grouped else entry.name for entry in self.null_bank]
+        return [
+            entry.group if self.grouped or entry.group == OWNER_TWINS else entry.name
+            for entry in self.null_bank
+        ]
 
     def __str__(self) -> str:
         draws = len(set(self.null_groups()))
+        twins = sum(entry.group == OWNER_TWINS for entry in self.null_bank)
         bank = f"a null bank of {len(self.null_bank)}"
+        bank += f", {_count(twins, 'owner twin')} among them" if twins else ""
         if draws < len(self.null_bank):
             bank += f" from {draws} folders, which count as {draws} (`groups` off counts each)"
         out = f" ({len(self.left_out)} left out: sources or null models)" if self.left_out else ""
@@ -77,6 +87,8 @@ def plan_scan(
     fdr: float = 0.05,
     method: Method = "partial",
     ridge: float = 0.02,
+    form: Form = "direct",
+    owner_twins: PathArgument | Sequence[PathArgument] = (),
 ) -> Plan:
     """Lists what a scan will compare.
 
@@ -88,6 +100,8 @@ def plan_scan(
             where the bank comes out of one process, many seeds.
         fdr: False discovery rate, in (0, 1).
         method, ridge: As in `Detector`.
+        form: "direct" or "fri", as in `Detector`.
+        owner_twins: Directories of models that the owner trained on the sources' own data.
 
     Returns:
         A `Plan`.
@@ -99,6 +113,8 @@ def plan_scan(
     if not 0 < fdr < 1:
         raise ArgumentError(f"scan: `fdr` must lie in (0, 1), got {fdr}")
     check_method("scan", method, ridge)
+    if form not in ("direct", "fri"):
+        raise ArgumentError(f"scan: `form` must be 'direct' or 'fri', got {form!r}")
     root = Path(registry)
     entries = _listed("registry", root)
     source_entries = [_source(root, Path(path)) for path in _several(sources)]
@@ -114,6 +130,12 @@ def plan_scan(
             f"scan: `null_bank` must hold at least 2 independent models, got {len(bank)}",
             hint="99 or more let a few clear copies among 20 suspects be called",
         )
+    twins = [
+        replace(entry, group=OWNER_TWINS)
+        for path in _several(owner_twins)
+        for entry in _listed("owner_twins", Path(path))
+    ]
+    bank = _unique([*bank, *twins])
     roles = {_place(entry): "null model" for entry in bank}
     roles |= {_place(entry): "source" for entry in source_entries}
     both = {_place(e) for e in bank} & {_place(e) for e in source_entries}
@@ -151,6 +173,7 @@ def plan_scan(
         fdr=fdr,
         method=method,
         ridge=ridge,
+        form=form,
     )
 
 

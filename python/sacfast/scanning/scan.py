@@ -18,7 +18,7 @@ from pathlib import Path
 from platform import python_version
 from typing import Any
 
-from sacfast.detector import Method
+from sacfast.detector import Form, Method
 from sacfast.fingerprint import Fingerprint
 from sacfast.probes import ProbeSet
 from sacfast.progress import progress_bar
@@ -46,6 +46,8 @@ def scan(
     fdr: float = 0.05,
     method: Method = "partial",
     ridge: float = 0.02,
+    form: Form = "direct",
+    owner_twins: PathArgument | Sequence[PathArgument] = (),
     workers: int | None = Limits.workers,
     timeout: float = Limits.timeout,
     memory: int = Limits.memory,
@@ -65,6 +67,10 @@ def scan(
         groups: Count null models of one parent folder (ORG/MODEL) as one draw.
         fdr: False discovery rate over all comparisons of this scan, in (0, 1).
         method, ridge: As in `Detector`; the papers' distance is reported beside it always.
+        form: How verification models are compared, on a set of `face_probes`: by their scores
+            against its reference images ("direct") or by the correlation of these ("fri").
+        owner_twins: Directories of models that the owner trained on the sources' own data with
+            other seeds, as in `Detector`.
         workers: Worker processes; None: one a core.
         timeout: Wall seconds that one model may take.
         memory: Bytes that one model may use beyond what the framework takes.
@@ -96,6 +102,8 @@ def scan(
         fdr=fdr,
         method=method,
         ridge=ridge,
+        form=form,
+        owner_twins=owner_twins,
     )
     opened = probes if isinstance(probes, ProbeSet) else ProbeSet.open(probes)
     holder = (
@@ -148,6 +156,8 @@ def run_plan(
             method=plan.method,
             ridge=plan.ridge,
             fdr=plan.fdr,
+            references=probes.references,
+            form=plan.form,
         )
     number = store.add_scan(
         ScanRecord(
