@@ -35,7 +35,7 @@ _GIB = 1 << 30
 
 _SAME_NAME = (
     "probes", "out", "fdr", "count", "size", "seed", "quality", "select", "device", "kind",
-    "severity", "sd", "how", "source", "surrogates", "classes",
+    "references", "form", "severity", "sd", "how", "source", "surrogates", "classes",
 )  # fmt: skip
 
 #: What arguments of the functions are called on the command line.
@@ -44,6 +44,9 @@ _OPTIONS = {
     "images": "DIR",
     "sources": "--source",
     "null_bank": "--null-bank",
+    "owner_twins": "--owner-twins",
+    "photographs": "PHOTOS",
+    "reference_photographs": "--references-from",
     "root": "the directory",
     "folder": "DIR",
     "path": "the file",
@@ -122,6 +125,17 @@ def scan(
         bool,
         typer.Option(help="Count null models of one folder (ORG/MODEL) as one draw."),
     ] = True,
+    owner_twins: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--owner-twins",
+            help="A directory of models that the owner trained on the source's own data.",
+        ),
+    ] = None,
+    form: Annotated[
+        Literal["direct", "fri"],
+        typer.Option(help="Face models: compare their scores, or as the paper does."),
+    ] = "direct",
     workers: WorkersOption = None,
     timeout: TimeoutOption = Limits.timeout,
     memory: MemoryOption = Limits.memory / _GIB,
@@ -153,7 +167,14 @@ def scan(
     if out is not None:
         check_out(out)
     plan = plan_scan(
-        registry, sources=source, null_bank=null_bank, groups=groups, fdr=fdr, method=method
+        registry,
+        sources=source,
+        null_bank=null_bank,
+        groups=groups,
+        fdr=fdr,
+        method=method,
+        form=form,
+        owner_twins=owner_twins or (),
     )
     say = console(stderr=as_json)
     opened = ProbeSet.open(probes)
@@ -441,6 +462,52 @@ def probes_select(
     console().print(facts_table({**_probe_facts(found.probes), "written to": out}))
 
 
+@probes_app.command("faces")
+def probes_faces(
+    photographs: Annotated[
+        Path, typer.Argument(metavar="PHOTOS", help="A directory, one sub-folder a person.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The probe set to write.")] = Path(
+        "faces.safetensors"
+    ),
+    references: Annotated[int, typer.Option(help="How many reference images.", min=2)] = 64,
+    count: Annotated[int, typer.Option(help="How many probes.", min=2)] = 200,
+    references_from: Annotated[
+        Path | None,
+        typer.Option(help="Photographs of other people, to take the references from."),
+    ] = None,
+    quality: Annotated[int, typer.Option(help="JPEG quality of the probes.", min=1, max=100)] = 25,
+    seed: Annotated[int, typer.Option(help="Seed of random choices.", min=0)] = 0,
+    size: Annotated[
+        int | None,
+        typer.Option(help="Resize and crop to this many pixels; else all must be of one size."),
+    ] = None,
+) -> None:
+    """Freeze reference images and probes of other people, for face verification.
+
+    Face models are scored on pairs: each probe with each reference image.
+
+    \b
+    Example:
+      sacfast probes faces photos --references 64 --count 200 --size 112 -o faces.safetensors
+    """
+    from sacfast.faces import face_probes
+
+    built = face_probes(
+        photographs,
+        references=references,
+        count=count,
+        quality=quality,
+        seed=seed,
+        size=size,
+        reference_photographs=references_from,
+    )
+    built.save(out)
+    for skipped in built.skipped:
+        console(stderr=True).print(text(f"skipped: {skipped}", "yellow"))
+    console().print(facts_table({**_probe_facts(built), "written to": out}))
+
+
 @probes_app.command("show")
 def probes_show(
     path: Annotated[Path, typer.Argument(help="A probe set.")], as_json: JsonOption = False
@@ -475,8 +542,12 @@ def probes_export(
     """
     from sacfast.probes import ProbeSet, export_probes
 
-    paths = export_probes(ProbeSet.open(path), folder)
+    opened = ProbeSet.open(path)
+    paths = export_probes(opened, folder)
     console().print(text(f"{len(paths)} images: {paths[0]} … {paths[-1].name}"))
+    if r := opened.references:
+        pairs = f"{paths[r].name} … (a row each) with {paths[0].name} … {paths[r - 1].name}"
+        console().print(text(f"The pairs to ask about: {pairs} (a column each)"))
 
 
 def _probe_facts(probes: Any) -> dict[str, Any]:
