@@ -164,6 +164,12 @@ def test_labels_that_cannot_be_matched(truth):
         select_probes(from_one, "misclassified", source=answering(from_one, truth))
 
 
+def test_reference_images_are_no_candidates(candidates, truth):
+    mixed = ProbeSet(candidates.pixels, "jpeg", {"references": 8}, candidates.sources)
+    with pytest.raises(ProbeError, match="probes alone, got a set that begins with 8 reference"):
+        select_probes(mixed, "informative", count=2, null_bank=[answering(mixed, truth)] * 2)
+
+
 def test_answers_that_do_not_belong_here(candidates, truth):
     elsewhere = build_probes(pictures(), "jpeg", count=COUNT, select="first")
     with pytest.raises(ArgumentError, match="`source` must be answers on the 40 candidates"):

@@ -65,8 +65,8 @@ def select_probes(
     Raises:
         ArgumentError: An argument is missing, or does not go with `how`; or answers are of another
             probe set, of a form that names no class, or about another number of classes.
-        ProbeError: The candidates have no labels, labels that are not the models' classes, or
-            fewer than `count` of them qualify; the message says how many do.
+        ProbeError: The candidates hold reference images, have no labels or labels that are not the
+            models' classes, or fewer than `count` of them qualify; the message says how many do.
         NullBankError: The null bank has fewer than two models.
 
     Source: SAC (arXiv 2210.15427) for "misclassified", whose labels the authors take from their
@@ -79,6 +79,11 @@ def select_probes(
         "classes": classes is not None,
     }
     check_selection(how, count, given)
+    if candidates.references:
+        raise ProbeError(
+            "select_probes: `candidates` must hold probes alone, got a set that begins with "
+            f"{candidates.references} reference images"
+        )
     if source is not None:
         qualified, record = _misclassified(candidates, source, surrogates, classes)
         by = "the source and every surrogate get" if surrogates else "the source gets"

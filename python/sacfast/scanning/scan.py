@@ -33,6 +33,9 @@ from sacfast.scanning.results import Scan, check_out
 from sacfast.statistics import reach
 from sacfast.store import VERDICTS, ModelRecord, PairRecord, ScanRecord, Store
 
+#: Fewer probes than this are warned of (docs/probes.md, How many).
+FEW_PROBES = 50
+
 
 def scan(
     registry: PathArgument,
@@ -162,7 +165,8 @@ def run_plan(
     number = store.add_scan(
         ScanRecord(
             probe_digest=probes.digest,
-            facts=_facts(plan, cast, judged) | {"seconds": round(time.monotonic() - began, 3)},
+            facts=_facts(plan, probes, cast, judged)
+            | {"seconds": round(time.monotonic() - began, 3)},
             models=_models(records, plan, cast, judged),
             pairs=_pairs(plan, cast, judged),
             nulls=tuple(judged.nulls),
@@ -171,7 +175,7 @@ def run_plan(
     return Scan(store.scan(number))
 
 
-def _facts(plan: Plan, cast: Cast, judged: Judgement) -> dict[str, Any]:
+def _facts(plan: Plan, probes: ProbeSet, cast: Cast, judged: Judgement) -> dict[str, Any]:
     draws = len(set(cast.groups.values())) if judged.draws is None else judged.draws
     tested = sum(not math.isnan(pair.p) for pair in judged.pairs)
     can_show = reach(draws, tested, plan.fdr)
@@ -183,9 +187,20 @@ def _facts(plan: Plan, cast: Cast, judged: Judgement) -> dict[str, Any]:
         "grouped": plan.grouped,
         "reach": str(can_show),
         "p_floor": can_show.p_floor,
-        "warnings": [*cast.warnings, *judged.warnings],
+        "warnings": [*_few(probes), *cast.warnings, *judged.warnings],
         "versions": _versions(),
     }
+
+
+def _few(probes: ProbeSet) -> list[str]:
+    """A warning where there are too few probes for a verdict to be worth much."""
+    asked = len(probes) - probes.references
+    if asked >= FEW_PROBES:
+        return []
+    return [
+        f"{asked} probes are few: below {FEW_PROBES} a copy that was extracted or pruned can pass "
+        "for innocent (100 to 200 suffice)"
+    ]
 
 
 def _models(
