@@ -48,7 +48,14 @@ CORRUPTIONS = (
 #: These take a seed of their own instead of NumPy's global generator.
 _OWN_SEED = ("impulse_noise", "glass_blur")
 _SMALLEST = 32  # pixels on a side; the library refuses less
-_PACKAGES = ("imagecorruptions-imaug", "opencv-python", "scikit-image", "numba", "pillow")
+_PACKAGES = (
+    "imagecorruptions-imaug",
+    "opencv-python",
+    "opencv-python-headless",
+    "scikit-image",
+    "numba",
+    "pillow",
+)
 
 
 def corrupted(
@@ -114,7 +121,7 @@ def _import_library(name: str) -> Any:
     except (ImportError, OSError, AttributeError) as error:
         raise BackendError(
             f"build_probes: {_PACKAGES[0]} is installed but can't be loaded ({error})",
-            hint="on a machine without a display: pip install opencv-python-headless"
+            hint="pip uninstall -y opencv-python && pip install opencv-python-headless"
             if "libGL" in str(error)
             else None,
         ) from error
@@ -124,6 +131,6 @@ def _import_library(name: str) -> Any:
 def _versions() -> str:
     found = []
     for package in _PACKAGES:
-        with suppress(metadata.PackageNotFoundError):  # OpenCV has a headless package too
+        with suppress(metadata.PackageNotFoundError):  # OpenCV comes as one or the other
             found.append(f"{package} {metadata.version(package)}")
     return ", ".join(found)
