@@ -111,7 +111,8 @@ class Detector:
         owner_twins: Outputs of models that the owner trained on its own data with other seeds,
             likewise [ours]. What every model learns from that data then counts for nothing either,
             so that a score speaks of theft and not of the same training data. They are members of
-            the bank: one group in p, each scored with itself alone left out.
+            the bank: one group in p, each scored with itself alone left out. A suspect that scores
+            no higher than a twin can't be told from one: its p is at least its rank among them.
 
     Raises:
         ShapeError: If the arrays differ in the number of probes or of reference images, or have
@@ -288,7 +289,12 @@ class Detector:
                 continue
             for block in _blocks(members, self._row_bytes(int(mask.sum()))):
                 score[block] = frame.scores([suspects[i][mask] for i in block])
-            p[members] = p_values(sign * score[members], sign * frame.null, self._codes.tolist())
+            p[members] = p_values(
+                sign * score[members],
+                sign * frame.null,
+                self._codes.tolist(),
+                twins=len(self._bank) - self._members,
+            )
             z[members] = _z(sign * score[members], sign * frame.null)
         for position in np.flatnonzero(np.isnan(score).any(axis=1)).tolist():
             reasons[position] = reasons[position] or _NOTHING_LEFT
@@ -372,9 +378,21 @@ def _flattened(scores: NDArray[Any]) -> NDArray[np.float32]:
     return row
 
 
-def p_values(score: _Float, null: _Float, groups: Sequence[Hashable] | None) -> _Float:
-    """Conformal p-values (S, V), high scores extreme, where a null score within `TIE` is a tie."""
-    return conformal_p(score - TIE, null, groups)
+def p_values(
+    score: _Float, null: _Float, groups: Sequence[Hashable] | None, *, twins: int = 0
+) -> _Float:
+    """Conformal p-values (S, V), high scores extreme, where a null score within `TIE` is a tie.
+
+    The last `twins` members of the null are owner twins, one group. Being one, they hardly raise a
+    p over a large bank, and every honest model that learnt the owner's data would be called stolen.
+    So where a suspect scores no higher than k of them, p is also at least (1 + k) / (1 + twins).
+    """
+    p = conformal_p(score - TIE, null, groups)
+    if not twins:
+        return p
+    reached = (null[len(null) - twins :] >= (score - TIE)[:, None]).sum(axis=1)
+    raised: _Float = np.where(reached > 0, np.maximum(p, (1 + reached) / (1 + twins)), p)
+    return raised
 
 
 def usable_probes(outputs: NDArray[Any], form: Form = "outputs") -> _Mask:

@@ -112,7 +112,7 @@ def run_models(
         if not value > 0:
             raise ArgumentError(f"run_models: `{name}` must be > 0, got {value}")
     path = Path(probes_path).resolve()
-    rows = len(ProbeSet.open(path))
+    rows = ProbeSet.open(path).rows
     return _Pool(models, path, rows, known, count, timeout, memory).run()
 
 
@@ -140,8 +140,11 @@ class _Worker(WorkerProcess):
     `stage` is what the engine waits for: starting, idle (nothing), opening, importing, running.
     """
 
-    def __init__(self, settings: Header, folder: str, rows: int, deadline: float) -> None:
-        super().__init__(settings, folder, Decoder(lambda header: outputs_size(header, rows)))
+    def __init__(
+        self, settings: Header, folder: str, rows: Callable[[str], int], deadline: float
+    ) -> None:
+        sizes = rows("logits"), rows("scores")
+        super().__init__(settings, folder, Decoder(lambda header: outputs_size(header, *sizes)))
         self.stage = "starting"
         self.deadline = deadline
         self.position = -1
@@ -156,7 +159,7 @@ class _Pool:
         self,
         models: Sequence[Entry],
         probes_path: Path,
-        rows: int,
+        rows: Callable[[str], int],
         known: Known,
         count: int,
         timeout: float,
@@ -252,7 +255,9 @@ class _Pool:
         elif stage == "running" and "shape" in header:
             outputs = np.frombuffer(body, header["dtype"]).reshape(header["shape"])
             opened = worker.opened
-            checked = checked_outputs(outputs, opened.outputs_kind, opened.digits, opened.k)
+            kind = opened.outputs_kind
+            rows = self._rows(kind)
+            checked = checked_outputs(outputs, kind, opened.digits, opened.k, rows)
             yield self._finish(worker, "ok", outputs=checked)
         else:
             raise FrameError("an answer that nobody asked for")

@@ -112,19 +112,22 @@ def checked_opened(value: Any) -> Header:
 
 
 def checked_outputs(
-    outputs: NDArray[Any], kind: str, digits: int | None, k: int | None
+    outputs: NDArray[Any], kind: str, digits: int | None, k: int | None, rows: int
 ) -> NDArray[Any]:
     """What a worker gives as a model's answers, if answers of this kind can be so."""
     try:
-        checked = checked_answers(outputs, kind, len(outputs))
+        checked = checked_answers(outputs, kind, rows)
         check_settings(kind, digits, k, checked.shape[-1])
     except ModelError as error:
         raise FrameError(f"what can't be: {error}") from error
     return checked
 
 
-def outputs_size(header: Header, rows: int) -> int:
-    """How many bytes of numbers follow a header: only outputs of a possible size may."""
+def outputs_size(header: Header, rows: int, pairs: int) -> int:
+    """How many bytes of numbers follow a header: only outputs of a possible size may.
+
+    Answers have `rows` rows, those about pairs of images `pairs` (`ProbeSet.rows`).
+    """
     if "shape" not in header:
         return 0
     shape, dtype = header["shape"], header.get("dtype")
@@ -132,7 +135,8 @@ def outputs_size(header: Header, rows: int) -> int:
         raise FrameError("outputs without a shape")
     if dtype == "<i8" and shape == [rows]:
         return rows * 8
-    if dtype == "<f4" and len(shape) == 2 and shape[0] == rows and 2 <= shape[1] <= MAX_CLASSES:
+    fits = len(shape) == 2 and shape[0] in (rows, pairs) and 2 <= shape[1] <= MAX_CLASSES
+    if dtype == "<f4" and fits:
         return prod(shape) * 4
     raise FrameError(f"outputs of a wrong shape or type for {rows} probes")
 

@@ -89,7 +89,7 @@ class _Scored:
     distance: NDArray[np.float64]
     p_floor: float
     null: NDArray[np.float64]  # (m, V)
-    groups: list[str]
+    groups: list[str]  # (m,), owner twins last
 
 
 def judge(
@@ -316,6 +316,7 @@ def _at_floor(p: float, p_floor: float) -> bool:
 def _threshold(null: NDArray[np.float64], groups: list[str], p_called: float) -> float:
     """The lowest null score above which a score would have been called stolen; NaN for none."""
     steps = np.sort(null)
-    p = p_values(steps[:, None] + 2 * TIE, null[:, None], groups)[:, 0]
+    twins = groups.count(OWNER_TWINS)
+    p = p_values(steps[:, None] + 2 * TIE, null[:, None], groups, twins=twins)[:, 0]
     reached = steps[(p <= p_called) & np.isfinite(steps)]
     return float(reached[0]) if reached.size else math.nan
