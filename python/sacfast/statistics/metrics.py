@@ -1,4 +1,4 @@
-"""Measures of a detector where the truth is known: AUC, TPR at a fixed FPR, exact intervals.
+"""Measures of a detector where the truth is known: AUC, ROC, TPR at a fixed FPR, F1, intervals.
 
 In all of them a high score means stolen; pass the negated distance for the papers' score.
 """
@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from sacfast.errors import ArgumentError
 
 
-def _finite_1d(function: str, name: str, values: ArrayLike) -> NDArray[np.float64]:
+def finite_1d(function: str, name: str, values: ArrayLike) -> NDArray[np.float64]:
+    """The values as an array; ArgumentError unless they are finite numbers in one axis."""
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1 or not array.size or not np.isfinite(array).all():
         raise ArgumentError(
@@ -36,11 +37,78 @@ def auc(stolen: ArrayLike, independent: ArrayLike) -> float:
 
     Source: docs/method.md, Measures.
     """
-    positive = _finite_1d("auc", "stolen", stolen)
-    negative = np.sort(_finite_1d("auc", "independent", independent))
+    positive = finite_1d("auc", "stolen", stolen)
+    negative = np.sort(finite_1d("auc", "independent", independent))
     below = np.searchsorted(negative, positive, side="left")
     up_to = np.searchsorted(negative, positive, side="right")
     return float((below + up_to).sum() / (2.0 * positive.size * negative.size))
+
+
+def roc_curve(
+    stolen: ArrayLike, independent: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The ROC curve: what each threshold gives, from "accuse nobody" to "accuse all".
+
+    Args:
+        stolen: Scores of stolen models, (n,), high = stolen.
+        independent: Scores of independent models, (m,).
+
+    Returns:
+        (fpr, tpr), both rising from 0 to 1: one point for each distinct score, equal scores
+        accused together.
+
+    Raises:
+        ArgumentError: If either is empty or holds NaN or Inf.
+    """
+    positive = np.sort(finite_1d("roc_curve", "stolen", stolen))
+    negative = np.sort(finite_1d("roc_curve", "independent", independent))
+    thresholds = np.unique(np.concatenate([positive, negative]))[::-1]
+    above = [len(x) - np.searchsorted(x, thresholds, side="left") for x in (negative, positive)]
+    fpr, tpr = (np.concatenate([[0], n]) / n[-1] for n in above)
+    return fpr, tpr
+
+
+def f1(hits: float, false_alarms: float, misses: float) -> float:
+    """F1 with stolen as the positive class, 2 hits / (2 hits + false alarms + misses).
+
+    Args:
+        hits: Stolen models accused, >= 0; any of the three may be a mean over sources.
+        false_alarms: Independent models accused.
+        misses: Stolen models not accused.
+
+    Returns:
+        A number in [0, 1]; 0 where there is no stolen model and nobody is accused.
+
+    Raises:
+        ArgumentError: If a count is negative or no number.
+    """
+    if not min(hits, false_alarms, misses) >= 0:
+        raise ArgumentError(
+            "f1: `hits`, `false_alarms` and `misses` must be >= 0, "
+            f"got {hits}, {false_alarms} and {misses}"
+        )
+    total = 2.0 * hits + false_alarms + misses
+    return 2.0 * hits / total if total else 0.0
+
+
+def threshold_at_fpr(independent: ArrayLike, fpr: float) -> float:
+    """The score that a model must exceed for at most a share `fpr` of the independent to do so.
+
+    Args:
+        independent: Scores of independent models, (m,), high = stolen.
+        fpr: The false positive rate allowed, in [0, 1).
+
+    Raises:
+        ArgumentError: If an argument is out of its range.
+    """
+    return _threshold("threshold_at_fpr", independent, fpr)
+
+
+def _threshold(function: str, independent: ArrayLike, fpr: float) -> float:
+    if not 0 <= fpr < 1:
+        raise ArgumentError(f"{function}: `fpr` must lie in [0, 1), got {fpr}")
+    negative = np.sort(finite_1d(function, "independent", independent))[::-1]
+    return float(negative[int(np.floor(fpr * negative.size + 1e-9))])
 
 
 def tpr_at_fpr(
@@ -62,12 +130,8 @@ def tpr_at_fpr(
 
     Source: docs/method.md, Measures.
     """
-    if not 0 <= fpr < 1:
-        raise ArgumentError(f"tpr_at_fpr: `fpr` must lie in [0, 1), got {fpr}")
-    positive = _finite_1d("tpr_at_fpr", "stolen", stolen)
-    negative = np.sort(_finite_1d("tpr_at_fpr", "independent", independent))[::-1]
-    allowed = int(np.floor(fpr * negative.size + 1e-9))
-    hits = int((positive > negative[allowed]).sum())
+    positive = finite_1d("tpr_at_fpr", "stolen", stolen)
+    hits = int((positive > _threshold("tpr_at_fpr", independent, fpr)).sum())
     return hits / positive.size, clopper_pearson(hits, positive.size)
 
 
