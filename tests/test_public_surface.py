@@ -24,10 +24,11 @@ def run(code: str) -> str:
 
 def test_the_public_names_are_these():
     assert set(sacfast.__all__) == {
-        "Comparison", "Detector", "Fingerprint", "FingerprintKey", "ProbeSet", "Reach",
+        "Comparison", "Detector", "Evaluation", "Fingerprint", "FingerprintKey", "ProbeSet",
+        "Reach",
         "SacfastError", "Scan", "Scores", "Store", "__version__", "access_mode",
         "benjamini_hochberg", "build_info", "build_probes", "canonical_outputs", "compare",
-        "correlation", "correlation_distance", "export_probes", "face_probes", "fri",
+        "correlation", "correlation_distance", "evaluate", "export_probes", "face_probes", "fri",
         "fri_features", "label_correlation", "list_models", "pairwise_distance", "paper_scale",
         "scan", "select_probes", "unpack", "write_report",
     }  # fmt: skip

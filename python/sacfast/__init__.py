@@ -10,6 +10,7 @@ are stolen, with error control.
     face_probes, fri                                face verification: probes and references
     Detector, Scores, benjamini_hochberg            from outputs to verdicts
     correlation, correlation_distance, ...          from arrays to arrays
+    evaluate, Evaluation                            from verdicts and the truth to measures
 
 Names are loaded when they are first used: `import sacfast` itself brings in next to nothing.
 """
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sacfast.detector import Detector, Scores
     from sacfast.errors import SacfastError
+    from sacfast.evaluation import Evaluation, evaluate
     from sacfast.faces import face_probes, fri
     from sacfast.fingerprint import Fingerprint, FingerprintKey
     from sacfast.kernels import build_info
@@ -44,6 +46,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Comparison": "scanning.compare",
     "Detector": "detector",
+    "Evaluation": "evaluation",
     "Fingerprint": "fingerprint",
     "FingerprintKey": "fingerprint",
     "ProbeSet": "probes",
@@ -60,6 +63,7 @@ _HOME = {
     "compare": "scanning.compare",
     "correlation": "kernels",
     "correlation_distance": "kernels",
+    "evaluate": "evaluation",
     "export_probes": "probes",
     "face_probes": "faces",
     "fri": "faces",
@@ -78,6 +82,7 @@ _HOME = {
 __all__ = [
     "Comparison",
     "Detector",
+    "Evaluation",
     "Fingerprint",
     "FingerprintKey",
     "ProbeSet",
@@ -95,6 +100,7 @@ __all__ = [
     "compare",
     "correlation",
     "correlation_distance",
+    "evaluate",
     "export_probes",
     "face_probes",
     "fri",

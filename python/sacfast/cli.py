@@ -25,6 +25,7 @@ from sacfast.scanning.limits import Limits
 from sacfast.terminal import (
     comparison_table,
     console,
+    evaluation_tables,
     facts_table,
     findings_table,
     scan_table,
@@ -48,6 +49,12 @@ _OPTIONS = {
     "photographs": "PHOTOS",
     "reference_photographs": "--references-from",
     "root": "the directory",
+    "truth": "TRUTH",
+    "what": "WHAT",
+    "attacks": "--attacks",
+    "statistic": "--statistic",
+    "access": "--access",
+    "part": "--part",
     "folder": "DIR",
     "path": "the file",
     "a": "A",
@@ -272,6 +279,85 @@ def compare(
     else:
         console().print(comparison_table(found))
     raise typer.Exit(4 if found.reason else 0)
+
+
+@app.command()
+def evaluate(
+    truth: Annotated[Path, typer.Argument(help="A CSV table of the models: who stole from whom.")],
+    what: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Results of a scan (.jsonl), a store, or outputs archives (.safetensors), one a "
+            "probe set."
+        ),
+    ],
+    method: Annotated[
+        list[str] | None,
+        typer.Option(help="partial, pearson or paper; several with commas. paper always is one."),
+    ] = None,
+    part: Annotated[
+        Literal["test", "select"],
+        typer.Option(help="Whose models count; the null bank is the part calibrate."),
+    ] = "test",
+    attacks: Annotated[
+        list[str] | None,
+        typer.Option(help="Those that are pooled, with commas; all trained ones unless given."),
+    ] = None,
+    statistic: Annotated[
+        Literal["score", "z"], typer.Option(help="What is held against one threshold.")
+    ] = "score",
+    access: Annotated[
+        str | None,
+        typer.Option(help="Make outputs coarser first: labels, topk:3, rounded:2, probs …"),
+    ] = None,
+    splits: Annotated[
+        int, typer.Option(help="Null banks drawn for calibration and FDR; 0 for none.", min=0)
+    ] = 200,
+    seed: Annotated[int, typer.Option(help="Seed of random choices.", min=0)] = 0,
+    json_out: Annotated[
+        Path | None, typer.Option("--json", help="All measures, as JSON, into this file.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="A page with tables and figures.")
+    ] = None,
+) -> None:
+    """Measure how well stolen models are told from innocent ones.
+
+    For that the truth must be known. docs/evaluation.md says what the files look like and what is
+    measured.
+
+    \b
+    Examples:
+      sacfast evaluate models.csv jpeg.safetensors noise.safetensors \\
+          --method partial,pearson --json evaluation.json --html evaluation.html
+      sacfast evaluate models.csv results.jsonl
+
+    \b
+    Exit codes: 0 measured, 1 failure, 2 usage: a file or option that can't be used.
+    """
+    from sacfast.evaluation import evaluate as evaluate_models
+
+    methods: Any = [name for names in method or ["partial"] for name in names.split(",")]
+    found = evaluate_models(
+        truth,
+        what,
+        methods=methods,
+        part=part,
+        attacks=[name.strip() for names in attacks for name in names.split(",")]
+        if attacks
+        else None,
+        statistic=statistic,
+        access=access,
+        splits=splits,
+        seed=seed,
+    )
+    for warning in found.facts["warnings"]:
+        console(stderr=True).print(text(f"warning: {warning}", "yellow"))
+    console().print(evaluation_tables(found))
+    if json_out is not None:
+        console().print(text(f"All measures: {found.save(json_out)}"))
+    if html is not None:
+        console().print(text(f"Page: {found.save_page(html)}"))
 
 
 @app.command()

@@ -7,6 +7,7 @@ network, no server, nothing beside it. Three modules make what the page shows, o
     figures.py   the null bank's scores and thresholds a source                scan   -> plain data
     heatmap.py   correlation matrices, side by side                            store  -> plain data
     page.py      template + data + scripts -> one file, written whole or not at all
+    inline.py    data and scripts that a page carries within it, and nothing else
 
 Every name in a registry is somebody else's text. It reaches the page through an escaping template
 or as escaped JSON that scripts show as text, control characters are made visible, and the page's

@@ -7,10 +7,6 @@ nothing else and sends no request, whatever a model's name contains.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
-from collections.abc import Mapping
 from contextlib import nullcontext
 from datetime import datetime
 from importlib.resources import files
@@ -21,6 +17,7 @@ from sacfast.errors import ArgumentError
 from sacfast.files import write_whole
 from sacfast.report.figures import facets
 from sacfast.report.heatmap import MAX_PROBES, MAX_SOURCES, heat_maps
+from sacfast.report.inline import content_policy, script_json
 from sacfast.report.summary import (
     access,
     counts,
@@ -107,10 +104,10 @@ def _page(store: Store, scan: ScanRecord) -> str:
         maps_missing=sources - len(maps),
         max_sources=MAX_SOURCES,
         max_probes=MAX_PROBES,
-        policy=_policy(scripts),
+        policy=content_policy(scripts),
         style=Markup((assets / "report.css").read_text("utf-8")),
         scripts=[Markup(script) for script in scripts],
-        data=Markup(_json(data)),
+        data=Markup(script_json(data)),
     )
 
 
@@ -119,24 +116,6 @@ def _probes(scan: ScanRecord, store: Store) -> dict[str, Any]:
     known = store.probes(scan.probe_digest).items()
     named = {"images" if name == "sources" else name: value for name, value in known}
     return {"digest": scan.probe_digest, **named}
-
-
-def _json(data: Mapping[str, Any]) -> str:
-    """JSON that can't end the element it stands in."""
-    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
-    for sign in "<>&":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return text
-
-
-def _policy(scripts: list[str]) -> str:
-    """A content security policy: these scripts, images made by them, and nothing from outside."""
-    digests = [hashlib.sha256(script.encode("utf-8")).digest() for script in scripts]
-    allowed = " ".join(f"'sha256-{base64.b64encode(digest).decode('ascii')}'" for digest in digests)
-    return (
-        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; "
-        "img-src data: blob:; base-uri 'none'; form-action 'none'"
-    )
 
 
 def _day(created: str) -> str:
