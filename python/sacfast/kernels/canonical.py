@@ -1,8 +1,8 @@
 """What a model answers, in the form that the correlation takes; and coarser answers of finer ones.
 
-docs/method.md, "The score", access modes. Services answer in many ways. `canonical_outputs` brings
-each into rows whose correlation means something: probabilities become log-probabilities with a
-floor for what was rounded away or left out, labels become one-hot rows, scores become ranks.
+docs/method.md, "Access modes". Services answer in many ways. `canonical_outputs` brings
+each into rows whose correlation means something: probabilities become log-probabilities, rounded
+and top-k ones balanced probabilities (balanced.py), labels one-hot rows, scores ranks.
 `access_mode` makes of a source's or a null model's finer answers what a suspect's coarser service
 would have said: only answers of one kind can be compared fairly.
 
@@ -26,11 +26,13 @@ from numpy.typing import NDArray
 from sacfast.errors import ArgumentError, ShapeError
 from sacfast.kernels import _check
 from sacfast.kernels._tensors import DECISIONS, FLOATS, INTEGERS, as_numpy, is_torch, like
+from sacfast.kernels.balanced import balanced
 from sacfast.kinds import KINDS, LADDER, NEEDS, SETTINGS, settled_kind
 
 _Rows = NDArray[np.float64]
 
 _MOST_DIGITS = 17  # a float64 has no more
+_SUM_ROUNDING = 1e-7  # less than this may be left to 1 by the rounding of float32 alone
 _ABOVE_ONE = 1e-6  # how far float32 softmax and rounding overshoot a probability of 1
 
 
@@ -47,9 +49,11 @@ def canonical_outputs(
             "logprobs": -inf becomes the floor.
             "probs", in [0, 1] (up to 1 + 1e-6 counts as 1): log-probabilities; 0 becomes the
             floor. With digits they are "rounded".
-            "rounded": as "probs", rounded to `digits` decimals first.
-            "topk": as "probs", where in each row the k largest count (of equal ones the earlier
-            class) and all others, whatever stands there, become the floor.
+            "rounded": rounded to `digits` decimals first; the logarithms are balanced.
+            "topk": in each row the k largest count (of equal ones the earlier class); the others,
+            whatever stands there, share equally what is left to 1, at least half a unit of the last
+            decimal or 1e-7 each and at most half of what the k-th has, so that which classes are
+            named still shows. The logarithms are balanced.
             "labels": one-hot over the distinct labels of the model (in a batch, with columns of
             zeros up to the widest model); a negative label is no answer, a row of NaN.
             "scores": the rank in the model's whole matrix, scaled into (0, 1), the mean rank for
@@ -95,7 +99,10 @@ def canonical_outputs(
             return _floored(rows)
         if kind == "scores":
             return _ranks(rows)
-        return _log(_answered(rows, name, kind, digits, k), digits)
+        p = _answered(rows, name, kind, digits, k)
+        if kind == "probs":
+            return _log(p, digits)
+        return balanced(_log(p if k is None else _rest_shared(p, k, digits), digits))
 
     return _for_each(name, outputs, kind, form)
 
@@ -134,7 +141,7 @@ def access_mode(
         DtypeError: If `outputs` is no array of a type that the kind has, or digits or k no integer.
         BackendError: If its memory is not the CPU's.
 
-    Source: ours; docs/method.md, "The score", access modes.
+    Source: ours; docs/method.md, "Access modes".
     """
     name = "access_mode"
     _check.choice(name, "kind", kind, KINDS)
@@ -216,6 +223,20 @@ def _answered(rows: _Rows, function: str, kind: str, digits: int | None, k: int 
     left_out = np.argsort(-known, axis=1, kind="stable")[:, k:]
     np.put_along_axis(known, left_out, 0.0, axis=1)
     return known
+
+
+def _rest_shared(p: _Rows, k: int, digits: int | None) -> _Rows:
+    """Of "topk": what is left to 1 shared among the classes that are not named."""
+    unnamed = p.shape[1] - k
+    if not unnamed:
+        return p
+    left_out = np.argsort(-p, axis=1, kind="stable")[:, k:]
+    least = _SUM_ROUNDING if digits is None else 0.5 * 10.0**-digits
+    share = np.maximum((1 - p.sum(axis=1, keepdims=True)) / unnamed, least)
+    last = -np.partition(-p, k - 1, axis=1)[:, k - 1 : k]
+    shared: _Rows = p.copy()
+    np.put_along_axis(shared, left_out, np.minimum(share, last / 2), axis=1)
+    return shared
 
 
 def _log(p: _Rows, digits: int | None) -> _Rows:
