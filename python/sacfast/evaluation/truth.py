@@ -204,7 +204,7 @@ def _completed(models: Mapping[str, Model]) -> Iterator[tuple[str, Model]]:
         if model.stolen and (source is None or not source.is_source):
             raise ArgumentError(
                 f"evaluate: `truth` must list the source {model.source!r} of {name!r} with the "
-                f"attack {_SOURCE!r}, got {'none' if source is None else source.attack!r}"
+                f"attack {_SOURCE!r}, got {'none' if source is None else repr(source.attack)}"
             )
         if model.twin and (model.twin not in models or models[model.twin].stolen):
             raise ArgumentError(
