@@ -310,6 +310,9 @@ def evaluate(
         str | None,
         typer.Option(help="Make outputs coarser first: labels, topk:3, rounded:2, probs …"),
     ] = None,
+    count: Annotated[
+        int | None, typer.Option(help="Only the first so many probes of each archive.", min=2)
+    ] = None,
     splits: Annotated[
         int, typer.Option(help="Null banks drawn for calibration and FDR; 0 for none.", min=0)
     ] = 200,
@@ -348,6 +351,7 @@ def evaluate(
         else None,
         statistic=statistic,
         access=access,
+        count=count,
         splits=splits,
         seed=seed,
     )

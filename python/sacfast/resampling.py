@@ -28,11 +28,13 @@ from sacfast.detector import (
 )
 from sacfast.errors import ArgumentError, NullBankError
 from sacfast.kernels import correlation, correlation_distance
-from sacfast.kernels.linear import inner_products
 from sacfast.partial import PartialScore
 from sacfast.statistics.conformal import group_codes
 
 _Float = NDArray[np.float64]
+
+#: Pairs of probes that are taken to float64 at a time.
+_COLUMNS = 1 << 14
 
 
 class Draw(NamedTuple):
@@ -90,7 +92,7 @@ class Resampling:
             self._fixed = PartialScore(ones, packed_sources, 0.0).scores(packed)
             return
         rows = np.concatenate([ones, packed_sources, packed])
-        self._products = inner_products(rows, rows)
+        self._products = _gram(rows)
 
     def draw(
         self,
@@ -119,6 +121,16 @@ class Resampling:
         square = self._products[first + left, first + left]
         null = partial.left_out(group_codes(groups, len(right), function="Resampling.draw"))
         return Draw(partial.score_products(products, square), _counted(null))
+
+
+def _gram(rows: NDArray[np.float32]) -> _Float:
+    """Inner products of all rows in float64, by a BLAS: ten times as fast as the kernel whose bits
+    never change, which here would change nothing but the last of them."""
+    gram = np.zeros((len(rows), len(rows)))
+    for start in range(0, rows.shape[1], _COLUMNS):
+        block = rows[:, start : start + _COLUMNS].astype(np.float64)
+        gram += block @ block.T
+    return gram
 
 
 def _counted(null: _Float) -> _Float:

@@ -123,7 +123,7 @@ def evaluation_tables(found: Evaluation) -> RenderableType:
     pooled = Table(box=None, header_style="bold", padding=(0, 1))
     pooled.add_column("probes", overflow="fold", min_width=12)
     pooled.add_column("method", no_wrap=True)
-    for name in ("AUC", "95 %", "TPR 1 %", "TPR 5 %", "P(p≤.1)", "FDR .05"):
+    for name in ("AUC", "95 %", "TPR 1 %", "TPR 5 %", "P(p≤.1)", "FDR .05 · found"):
         pooled.add_column(name, justify="right", no_wrap=True)
     for result in found.results:
         pooled.add_row(text(result["probes"]), text(result["method"]), *_pooled_cells(result))
@@ -145,7 +145,8 @@ def evaluation_tables(found: Evaluation) -> RenderableType:
         f"{found.facts['stolen']} stolen and {found.facts['innocent']} innocent models, "
         f"{len(found.facts['sources'])} source(s); part {found.facts['part']}; pooled over "
         f"{len(last[0]['pooled']['attacks'])} attacks (dim ones are not pooled); by attack: "
-        "AUC · TPR at 1 % FPR; over twin: agreement with the source beyond an honest twin's"
+        "AUC · TPR at 1 % FPR; FDR .05: obtained where 0.05 was asked · copies found; "
+        "over twin: agreement with the source beyond an honest twin's"
     )
     if found.facts["left_out"]:
         note += f"; {len(found.facts['left_out'])} copies left out, destroyed by the attack"
@@ -158,13 +159,14 @@ def _pooled_cells(result: dict[str, Any]) -> list[RenderableType]:
     if not pooled["attacks"]:
         return []
     low, high = pooled["auc_interval"]
+    fdr = result["fdr"] and result["fdr"][0]
     return [
         number(pooled["auc"]),
         text(f"{low:.2f}–{high:.2f}", "dim"),
         number(pooled["tpr"]["0.01"]["value"]),
         number(pooled["tpr"]["0.05"]["value"]),
         number(calibration and calibration["p_low"]),
-        number(result["fdr"] and result["fdr"][0]["obtained"]),
+        text("–" if fdr is None else f"{fdr['obtained']:.3f} · {fdr['power']:.2f}"),
     ]
 
 

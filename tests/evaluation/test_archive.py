@@ -8,7 +8,12 @@ from safetensors.numpy import save_file
 
 from sacfast import canonical_outputs
 from sacfast.errors import ArgumentError
-from sacfast.evaluation.archive import coarsened, read_archive, read_archives
+from sacfast.evaluation.archive import (
+    coarsened,
+    read_archive,
+    read_archives,
+    shortened,
+)
 
 LOGITS = np.random.default_rng(0).standard_normal((12, 5)).astype(np.float16)
 
@@ -23,7 +28,9 @@ def test_what_the_file_says(tmp_path):
     assert (archive.name, archive.kind, archive.probe_digest) == ("jpeg25", "logits", "ab")
     assert archive.probes == 12
     np.testing.assert_array_equal(archive.form(["m"])[0], LOGITS.astype(np.float32))
-    assert read_archive(write(tmp_path / "x.safetensors", probes="noise")).name == "noise"
+    short = shortened(archive, 5)
+    np.testing.assert_array_equal(short.form(["m"])[0], LOGITS[:5].astype(np.float32))
+    assert shortened(archive, 99).probes == 12
 
 
 @pytest.mark.parametrize(

@@ -177,6 +177,7 @@ def test_refused(files, tmp_path):
         ({"part": "calibrate"}, "`part` must be select or test"),
         ({"statistic": "p"}, "`statistic` must be 'score' or 'z'"),
         ({"splits": -1}, "`splits` must be a whole number"),
+        ({"count": 1}, "`count` must be a whole number >= 2, got 1"),
         ({"methods": ["best"]}, "`method` must be 'partial'"),
         ({"attacks": ["magic"]}, "`attacks` must be of the truth file's .* got 'magic'"),
     ):

@@ -46,6 +46,16 @@ def test_three_columns_are_enough(tmp_path):
     assert not truth.models["c"].destroyed
 
 
+def test_a_twin_s_agreement_in_the_copy_s_row(tmp_path):
+    truth = read(
+        tmp_path,
+        "model,source,attack,agreement,twin,twin_agreement\ns,,source,,,\nt,,,0.1,,\n"
+        "c,s,copy,0.8,t,0.7\nd,s,copy,0.8,,0.75\n",
+    )
+    found = [truth.excess_agreement(truth.models[name]) for name in "cd"]
+    assert found == pytest.approx([0.1, 0.05])
+
+
 @pytest.mark.parametrize(("accuracy", "destroyed"), [(0.75, False), (0.749, True), (0.95, False)])
 def test_only_accuracy_makes_a_copy_not_count(tmp_path, accuracy, destroyed):
     truth = read(tmp_path, HEAD + SOURCE + f"c,s,copy,me,test,{accuracy},,0.0,,,\n")

@@ -1,15 +1,15 @@
 """An outputs archive: what many models answered on one probe set, in one safetensors file.
 
 One tensor a model, named as the truth file names it: (N, C) float16 or float32, or (N,) integers
-for labels. The metadata says `outputs_kind`, and where they matter `digits`, `k`, `probe_digest`
-and `probes`, a name for the probe set (the file's own otherwise). Such files are small, so that
-every figure about hundreds of models can be made again without their weights.
+for labels. The metadata says `outputs_kind`, and where they matter `digits`, `k` and
+`probe_digest`; the file's name is the probe set's. Such files are small, so that every figure about
+hundreds of models can be made again without their weights.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +82,7 @@ def read_archive(path: Path) -> Archive:
     if len(lengths) != 1 or 0 in lengths:
         raise _wrong(path, f"models with {sorted(lengths)} probes, which must be one number")
     return Archive(
-        metadata.get("probes") or path.stem,
+        path.stem,
         kind,
         _whole(path, metadata, "digits"),
         _whole(path, metadata, "k"),
@@ -105,6 +105,12 @@ def read_archives(paths: Sequence[Path]) -> list[Archive]:
                 f"evaluate: `what` must be of different probe sets, got the same {name} twice"
             )
     return archives
+
+
+def shortened(archive: Archive, count: int) -> Archive:
+    """The answers to the first `count` probes, or to all where there are fewer."""
+    outputs = {name: answers[:count] for name, answers in archive.outputs.items()}
+    return replace(archive, outputs=outputs)
 
 
 def coarsened(archive: Archive, access: str) -> Archive:

@@ -11,7 +11,7 @@ from typing import Any
 from sacfast import __version__
 from sacfast.detector import Method, check_method
 from sacfast.errors import ArgumentError
-from sacfast.evaluation.archive import Archive, coarsened, read_archives
+from sacfast.evaluation.archive import Archive, coarsened, read_archives, shortened
 from sacfast.evaluation.calibration import calibration, of_one_scan
 from sacfast.evaluation.comparisons import (
     Comparisons,
@@ -43,6 +43,7 @@ def evaluate(
     attacks: Sequence[str] | None = None,
     statistic: str = "score",
     access: str | None = None,
+    count: int | None = None,
     splits: int = 200,
     seed: int = 0,
     progress: bool | None = None,
@@ -64,6 +65,7 @@ def evaluate(
             deviations of the null bank.
         access: Makes outputs coarser first, those of sources and bank too: "labels", "topk:3",
             "rounded:2" …
+        count: Only the first so many probes of each archive, >= 2; None: all.
         splits: Null banks that are drawn for calibration and FDR; 0 leaves them out.
         seed: Of everything random: the same files and seed give the same numbers.
         progress: Whether to draw a bar; None: where standard error is a terminal.
@@ -78,7 +80,7 @@ def evaluate(
     Source: docs/method.md, Measures; macro-averages, splits and resampled registries are [ours].
     """
     known = _methods(methods)
-    _check_options(part, statistic, splits, seed)
+    _check_options(part, statistic, splits, seed, count)
     rows = read_truth(Path(truth))
     pooled = _attacks(rows, attacks)
     paths = [Path(p) for p in ([what] if isinstance(what, (str, os.PathLike)) else what)]
@@ -94,17 +96,21 @@ def evaluate(
     }
     with progress_bar("evaluating", splits + 1 if archives else 1, progress) as step:
         if archives:
-            if access is None:
-                given = read_archives(paths)
-            else:
-                given = [coarsened(archive, access) for archive in read_archives(paths)]
+            given = read_archives(paths)
+            if count is not None:
+                given = [shortened(archive, count) for archive in given]
+            if access is not None:
+                given = [coarsened(archive, access) for archive in given]
             compared, more = _of_outputs(
                 rows, given, known, part, statistic, splits, seed, warnings, step
             )
             facts |= {"splits": splits, **more}
         else:
-            if access is not None:
-                raise ArgumentError("evaluate: `access` must go with outputs archives, got a scan")
+            for name, value in (("access", access), ("count", count)):
+                if value is not None:
+                    raise ArgumentError(
+                        f"evaluate: `{name}` must go with outputs archives, got a scan"
+                    )
             compared, more = _of_scan(rows, paths, part, warnings)
             facts |= more
             step("scan")
@@ -273,15 +279,19 @@ def _methods(methods: Sequence[Method]) -> tuple[Method, ...]:
     return tuple(dict.fromkeys([*methods, "paper"]))
 
 
-def _check_options(part: str, statistic: str, splits: Any, seed: Any) -> None:
+def _check_options(part: str, statistic: str, splits: Any, seed: Any, count: Any) -> None:
     looked_at = [name for name in PARTS if name != "calibrate"]
     if part not in looked_at:
         raise ArgumentError(f"evaluate: `part` must be {' or '.join(looked_at)}, got {part!r}")
     if statistic not in ("score", "z"):
         raise ArgumentError(f"evaluate: `statistic` must be 'score' or 'z', got {statistic!r}")
-    for name, value in (("splits", splits), ("seed", seed)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise ArgumentError(f"evaluate: `{name}` must be a whole number >= 0, got {value!r}")
+    for name, value, least in (("splits", splits, 0), ("seed", seed, 0), ("count", count, 2)):
+        if name == "count" and value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ArgumentError(
+                f"evaluate: `{name}` must be a whole number >= {least}, got {value!r}"
+            )
 
 
 def _attacks(truth: Truth, attacks: Sequence[str] | None) -> list[str]:

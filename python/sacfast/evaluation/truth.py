@@ -11,6 +11,7 @@ A CSV table, one row a model. `model`, `source` and `attack` must be there:
     source_accuracy  of its source on the same task; the source's own row may say it instead
     agreement        share of images on which it answers as its source does
     twin             a copy's honest twin: a model made the same way without the source
+    twin_agreement   of that twin with the copy's source; the twin's own row may say it instead
     trained          no: a change that costs nothing, listed, but not pooled
 
 Other columns are kept as they are. An empty cell is one that is not known.
@@ -33,7 +34,8 @@ PARTS = ("select", "calibrate", "test")
 MAX_FALL = 0.15
 
 _NEEDED = ("model", "source", "attack")
-_KNOWN = (*_NEEDED, "group", "part", "accuracy", "source_accuracy", "agreement", "twin", "trained")
+_SHARES = ("accuracy", "source_accuracy", "agreement", "twin_agreement")
+_KNOWN = (*_NEEDED, *_SHARES, "group", "part", "twin", "trained")
 _SOURCE = "source"
 
 
@@ -47,7 +49,7 @@ class Model:
         attack: How, or the kind of innocent; "source" for a source.
         group: Its author; its own name where the file says nothing.
         part: "select", "calibrate" or "test".
-        accuracy, agreement: In [0, 1]; None where not known.
+        accuracy, agreement, twin_agreement: In [0, 1]; None where not known.
         source_accuracy: Its source's accuracy, from the source's row where its own says nothing.
         twin: The name of its honest twin, "" for none.
         trained: Whether it took training to make.
@@ -62,6 +64,7 @@ class Model:
     accuracy: float | None = None
     source_accuracy: float | None = None
     agreement: float | None = None
+    twin_agreement: float | None = None
     twin: str = ""
     trained: bool = True
     other: Mapping[str, str] = field(default_factory=dict)
@@ -111,13 +114,13 @@ class Truth:
     def excess_agreement(self, model: Model) -> float | None:
         """How much more often a copy answers as its source does than its honest twin.
 
-        The twin's row gives the twin's agreement with the copy's source. None where either is not
-        known. Where it is nil, nothing was copied that could be found.
+        None where either is not known. Where it is nil, nothing was copied that could be found.
         """
         twin = self.models.get(model.twin)
-        if twin is None or model.agreement is None or twin.agreement is None:
-            return None
-        return model.agreement - twin.agreement
+        honest = model.twin_agreement
+        if honest is None and twin is not None:
+            honest = twin.agreement
+        return None if model.agreement is None or honest is None else model.agreement - honest
 
 
 def read_truth(path: Path) -> Truth:
@@ -188,9 +191,7 @@ def _model(line: int, row: Mapping[str | None, str | list[str] | None]) -> Model
         attack or "innocent",
         cells.get("group") or name,
         part,
-        accuracy=_share(line, "accuracy", cells),
-        source_accuracy=_share(line, "source_accuracy", cells),
-        agreement=_share(line, "agreement", cells),
+        **{column: _share(line, column, cells) for column in _SHARES},
         twin=cells.get("twin", ""),
         trained=trained == "yes",
         other={column: cell for column, cell in cells.items() if column not in _KNOWN},
