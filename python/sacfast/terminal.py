@@ -123,7 +123,7 @@ def evaluation_tables(found: Evaluation) -> RenderableType:
     pooled = Table(box=None, header_style="bold", padding=(0, 1))
     pooled.add_column("probes", overflow="fold", min_width=12)
     pooled.add_column("method", no_wrap=True)
-    for name in ("AUC", "95 %", "TPR 1 %", "TPR 5 %", "P(p≤.1)", "FDR .05 · found"):
+    for name in ("AUC", "95 %", "TPR 1 %", "TPR 5 %", "P(p≤.1)", "FDR·power"):
         pooled.add_column(name, justify="right", no_wrap=True)
     for result in found.results:
         pooled.add_row(text(result["probes"]), text(result["method"]), *_pooled_cells(result))
@@ -145,7 +145,7 @@ def evaluation_tables(found: Evaluation) -> RenderableType:
         f"{found.facts['stolen']} stolen and {found.facts['innocent']} innocent models, "
         f"{len(found.facts['sources'])} source(s); part {found.facts['part']}; pooled over "
         f"{len(last[0]['pooled']['attacks'])} attacks (dim ones are not pooled); by attack: "
-        "AUC · TPR at 1 % FPR; FDR .05: obtained where 0.05 was asked · copies found; "
+        "AUC · TPR at 1 % FPR; FDR: obtained where 0.05 was asked · copies then found; "
         "over twin: agreement with the source beyond an honest twin's"
     )
     if found.facts["left_out"]:
@@ -166,7 +166,7 @@ def _pooled_cells(result: dict[str, Any]) -> list[RenderableType]:
         number(pooled["tpr"]["0.01"]["value"]),
         number(pooled["tpr"]["0.05"]["value"]),
         number(calibration and calibration["p_low"]),
-        text("–" if fdr is None else f"{fdr['obtained']:.3f} · {fdr['power']:.2f}"),
+        text("–" if fdr is None else f"{fdr['obtained']:.3f}·{fdr['power']:.2f}"),
     ]
 
 
