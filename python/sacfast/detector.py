@@ -107,7 +107,8 @@ class Detector:
             embeddings, by their correlation. "fri": verification scores of N probes against R
             reference images (see `sacfast.fri`), by their correlation, as in the paper. "direct"
             [ours]: such scores themselves, double-centred. In the last two a row of equal numbers
-            is an answer (a service may say no to every pair), not a probe to drop.
+            is an answer (a service may say no to every pair), not a probe to drop; and a suspect
+            that says only 0 or 1 has its p and z against the null bank saying so too, as often.
         owner_twins: Outputs of models that the owner trained on its own data with other seeds,
             likewise [ours]. What every model learns from that data then counts for nothing either,
             so that a score speaks of theft and not of the same training data. They are members of
@@ -289,16 +290,43 @@ class Detector:
                 continue
             for block in _blocks(members, self._row_bytes(int(mask.sum()))):
                 score[block] = frame.scores([suspects[i][mask] for i in block])
-            p[members] = p_values(
-                sign * score[members],
-                sign * frame.null,
-                self._codes.tolist(),
-                twins=len(self._bank) - self._members,
-            )
-            z[members] = _z(sign * score[members], sign * frame.null)
+            for some, null in self._nulls_for(frame, suspects, members):
+                p[some] = p_values(
+                    sign * score[some],
+                    sign * null,
+                    self._codes.tolist(),
+                    twins=len(self._bank) - self._members,
+                )
+                z[some] = _z(sign * score[some], sign * null)
         for position in np.flatnonzero(np.isnan(score).any(axis=1)).tolist():
             reasons[position] = reasons[position] or _NOTHING_LEFT
         return Scores(score, z, p, 1.0 / (self.nulls + 1), dropped, tuple(reasons))
+
+    def null_scores_at(self, yes: float) -> _Float:
+        """`null_scores` of the bank when it says only yes or no, yes to this share of the pairs."""
+        null: _Float = self._frame(self._mask).null_at(yes).copy()
+        return null
+
+    def _nulls_for(
+        self, frame: _Paper | _Inner, suspects: list[NDArray[Any]], members: list[int]
+    ) -> Iterator[tuple[list[int], _Float]]:
+        """Suspects with the null scores that they are held against.
+
+        Yes and no say less than scores, so their score is lower: the null must be as coarse. Rates
+        of yes within a twentieth of one another share one.
+        """
+        by_rate: dict[float | None, list[int]] = {}
+        for i in members:
+            by_rate.setdefault(self._yes(suspects[i]), []).append(i)
+        for rate, some in by_rate.items():
+            yield some, frame.null if rate is None else frame.null_at(rate)
+
+    def _yes(self, outputs: NDArray[Any]) -> float | None:
+        """About the share of yes in decisions; None for what is no decisions."""
+        if self.form == "outputs" or not _are_decisions(outputs):
+            return None
+        known = outputs[np.isfinite(outputs)]
+        return math.exp(round(math.log(max(float(known.mean()), 1 / known.size)), 1))
 
     def _row_bytes(self, probes: int) -> int:
         """Bytes of what is compared of one model."""
@@ -326,7 +354,11 @@ class _Paper:
     def __init__(self, sources: list[Any], bank: list[Any], detector: Detector) -> None:
         self._center = detector.center
         self._sources = correlation(sources, center=self._center)
+        self._bank = bank
         self.null = self.scores(bank)
+
+    def null_at(self, yes: float) -> _Float:
+        return self.scores(_decided(self._bank, yes))
 
     def scores(self, outputs: list[Any]) -> _Float:
         distance = correlation_distance(outputs, self._sources, center=self._center)
@@ -338,13 +370,14 @@ class _Inner:
 
     def __init__(self, sources: list[Any], bank: list[Any], detector: Detector) -> None:
         self._center, self._direct = detector.center, detector.form == "direct"
+        self._bank, self._left_out = bank, detector._left_out
         packed_sources = self._packed(sources)
         packed_bank = self._packed(bank) if bank else packed_sources[:0]
         ones = np.ones_like(packed_sources[:1])
         if detector.method == "partial":
             explained = np.concatenate([ones, packed_bank])
             self._partial = PartialScore(explained, packed_sources, detector.ridge)
-            null = self._partial.left_out(detector._left_out)
+            null = self._partial.left_out(self._left_out)
         else:
             self._partial = PartialScore(ones, packed_sources, 0.0)
             null = self._partial.scores(packed_bank)
@@ -354,8 +387,16 @@ class _Inner:
                 f"Detector: `sources[{empty[0]}]` must relate the probes in some way that the null "
                 "bank does not, got one that leaves nothing to compare with"
             )
-        # A member of the bank that can't be scored counts against every suspect.
-        self.null = np.where(np.isnan(null), np.inf, null)
+        self.null = _counting(null)
+        self._leaves_out = detector.method == "partial"
+
+    def null_at(self, yes: float) -> _Float:
+        if not self._bank:
+            return self.null
+        packed = self._packed(_decided(self._bank, yes))
+        if self._leaves_out:
+            return _counting(self._partial.left_out(self._left_out, packed))
+        return _counting(self._partial.scores(packed))
 
     def scores(self, outputs: list[Any]) -> _Float:
         return self._partial.scores(self._packed(outputs))
@@ -365,6 +406,33 @@ class _Inner:
         if self._direct:
             return np.stack([_flattened(scores) for scores in outputs])
         return np.asarray(correlation(outputs, center=self._center))
+
+
+def _counting(null: _Float) -> _Float:
+    """Null scores, where a member that can't be scored counts against every suspect."""
+    counting: _Float = np.where(np.isnan(null), np.inf, null)
+    return counting
+
+
+def _are_decisions(outputs: NDArray[Any]) -> bool:
+    return bool(np.isin(outputs[np.isfinite(outputs)], (0, 1)).all())
+
+
+def _decided(bank: list[NDArray[Any]], yes: float) -> list[NDArray[Any]]:
+    """Scores as decisions: 1.0 for the highest, a share `yes` of all, of equal ones the first.
+
+    What is decisions already stays as it is.
+    """
+    decided = []
+    for scores in bank:
+        if _are_decisions(scores):
+            decided.append(scores)
+            continue
+        flat = np.zeros(scores.size, dtype=np.float32)
+        count = min(max(1, round(yes * scores.size)), scores.size)
+        flat[np.argsort(-scores, axis=None, kind="stable")[:count]] = 1.0
+        decided.append(flat.reshape(scores.shape))
+    return decided
 
 
 def _flattened(scores: NDArray[Any]) -> NDArray[np.float32]:

@@ -119,13 +119,20 @@ class PartialScore:
         suspects = _Residuals(x, self._solve(x), square)
         return self._pearson(suspects, self._source, products[:, self._size :])
 
-    def left_out(self, codes: NDArray[np.intp]) -> _Float:
+    def left_out(self, codes: NDArray[np.intp], packed: NDArray[Any] | None = None) -> _Float:
         """(m, V) scores of the bank itself, each member with its own group left out of X.
 
         Args:
             codes: (m,) group number of every member; row i + 1 of X is member i.
+            packed: (m, P) the members as they are to be scored, where that is not as they stand
+                in X; needs the rows of X, not their products alone.
         """
-        members = self._gram[1:]
+        members, cross, square = self._gram[1:], self._cross[1:], np.diag(self._gram)[1:]
+        if packed is not None:
+            products = inner_products(packed, self._rows)
+            members = np.ascontiguousarray(products[:, : self._size])
+            cross = products[:, self._size :]
+            square = (packed.astype(np.float64) ** 2).sum(axis=1)
         solved_sources, solved_members = self._source.a, self._solve(members)
         null = np.empty((len(codes), len(self._source.x)))
         for code in range(int(codes.max()) + 1 if len(codes) else 0):
@@ -134,14 +141,14 @@ class PartialScore:
             left = _Residuals(
                 members[group],
                 self._without(rows, members[group], solved_members[group]),
-                self._gram[rows, rows],
+                square[group],
             )
             right = _Residuals(
                 self._source.x,
                 self._without(rows, self._source.x, solved_sources),
                 self._source.square,
             )
-            null[group] = self._pearson(left, right, self._cross[rows])
+            null[group] = self._pearson(left, right, cross[group])
         return null
 
     def _without(self, rows: NDArray[np.intp], x: _Float, solved: _Float) -> _Float:

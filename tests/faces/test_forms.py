@@ -179,3 +179,50 @@ def test_a_suspect_asked_about_other_references_is_an_error(world):
     detector = Detector(world["source"], world["bank"], form="direct")
     with pytest.raises(ShapeError, match=r"`outputs\[0\]` must have the 12 reference images"):
         detector.scores(world["copy"][:, :, :-1])
+
+
+@pytest.mark.parametrize("method", ["partial", "pearson"])
+def test_decisions_are_held_against_a_bank_that_decides(world, method):
+    everyone = [*world["bank"], *world["twins"]]
+    detector = Detector(
+        world["source"],
+        world["bank"],
+        form="direct",
+        method=method,
+        owner_twins=world["twins"],
+    )
+
+    def decided(scores, yes):
+        return (scores > np.quantile(scores, 1 - yes)).astype(np.float32)
+
+    suspects = [decided(o, 0.1) for o in (*world["copy"], *world["honest"])]
+    found = detector.scores(suspects)
+    source = flattened(world["source"][0])
+    rows = [flattened(o) for o in everyone]
+    coarse = [flattened(decided(o, 0.1)) for o in everyone]
+    null = []
+    for i, member in enumerate(coarse):
+        others = rows[:i] + rows[i + 1 :]
+        null.append(
+            partial_score(member, source, others)
+            if method == "partial"
+            else np.corrcoef(member, source)[0, 1]
+        )
+    null = np.array(null)
+    np.testing.assert_allclose(detector.null_scores_at(0.1)[:, 0], null, rtol=0, atol=SCORE)
+    expected = (found.score[:, 0] - null.mean()) / null.std(ddof=1)
+    np.testing.assert_allclose(found.z[:, 0], expected, rtol=1e-3)
+    if method == "partial":
+        assert found.p[0, 0] == found.p_floor
+        # What honest models of the owner's data score is lower too when they say yes and no.
+        assert null[12:].mean() < 0.9 * detector.null_scores[12:, 0].mean()
+    together = detector.scores([suspects[0], world["copy"][0]])
+    np.testing.assert_array_equal(together.p[0], found.p[0])
+    np.testing.assert_array_equal(together.p[1], detector.scores(world["copy"]).p[0])
+
+
+def test_a_bank_of_decisions_stays_as_it_is(world):
+    bank = [(o > 1).astype(np.float32) for o in world["bank"]]
+    detector = Detector(world["source"], bank, form="direct")
+    # The same sums, split differently between products that are known and new ones.
+    np.testing.assert_allclose(detector.null_scores_at(0.03), detector.null_scores, atol=1e-12)

@@ -1,8 +1,14 @@
 """What a verification model answers, as scores of N probes against R reference images.
 
-Embeddings become cosines, cosines and scores become ranks, decisions stay what they are: sources
-and null bank are scored finely even where the suspect says only yes or no. Measured: passing a
-source through yes/no as well loses half of what can be found.
+Embeddings become cosines. Of a score only its rank among all N·R counts, as its rarity: minus the
+logarithm of the share of pairs that score as high or higher. So no order-preserving warp changes
+it, and the rare pairs that a model finds alike, which are its own, weigh most. Decisions stay what
+they are, and sources and null bank are scored finely even where the suspect says only yes or no:
+a strict service's yes falls on just those pairs.
+
+Measured (benchmarks/detection/faces.py, select part, AUC / TPR at 5 % FPR): plain ranks and rarity
+find equally much of scores and of decisions at equal errors, .99 / 1.0; of decisions at a false
+acceptance rate of 1 %, plain ranks .76 / .00, normal scores .95 / .80, rarity .99 / .93.
 """
 
 from __future__ import annotations
@@ -14,7 +20,7 @@ from numpy.typing import NDArray
 
 from sacfast.errors import ArgumentError, ShapeError
 from sacfast.kernels import _check, fri_features
-from sacfast.kernels._tensors import as_numpy
+from sacfast.kernels._tensors import DECISIONS, FLOATS, as_numpy
 from sacfast.kernels.canonical import canonical_outputs
 from sacfast.kinds import VERIFICATION
 
@@ -33,9 +39,10 @@ def fri(outputs: Any, kind: str, *, references: int) -> NDArray[np.float32]:
 
     Returns:
         float32 (N, R), for `Detector(form="direct")` or `form="fri"`. Of scores, and of the
-        cosines of embeddings, their ranks over the whole matrix in (0, 1), which no
-        order-preserving warp such as a service's sigmoid changes, nor a rotation of the
-        embeddings; of decisions 0.0 or 1.0. A probe without an answer is a row of NaN.
+        cosines of embeddings, their rarity -log(1 - rank), where rank in (0, 1) is that over the
+        whole matrix, the mean rank for equal ones; neither a service's sigmoid changes it nor a
+        rotation of the embeddings. Of decisions 0.0 or 1.0. A probe without an answer is a row of
+        NaN.
 
     Raises:
         ArgumentError: If the kind is unknown, `references` is no positive number, or a decision is
@@ -43,8 +50,8 @@ def fri(outputs: Any, kind: str, *, references: int) -> NDArray[np.float32]:
         ShapeError: If the answers are not of the shape named.
         DtypeError: If they are no array of a type that the kind has.
 
-    Departs from the paper: the ranks are ours, and so is taking decisions of a suspect against
-    scores of everyone else.
+    Departs from the paper: rarity is ours, and so is taking decisions of a suspect against scores
+    of everyone else.
 
     Source: SAC-JC (arXiv 2412.20768), section 4. The formula is not in the authors' released code;
     it is reconstructed from the caption of their Fig. 1, "the inputs' model-specific features from
@@ -52,22 +59,22 @@ def fri(outputs: Any, kind: str, *, references: int) -> NDArray[np.float32]:
     """
     _check.choice("fri", "kind", kind, FACE_KINDS)
     references = _check.integer("fri", "references", references, 1)
+    rows = as_numpy("fri", "outputs", outputs, DECISIONS if kind == "decisions" else FLOATS)
     if kind == "embeddings":
-        rows = as_numpy("fri", "outputs", outputs)
         if rows.ndim != 2 or len(rows) <= references or not rows.shape[1]:
             raise ShapeError(
                 f"fri: `outputs` must be (R + N, E) with R = {references} and N, E >= 1, "
                 f"got {rows.shape}"
             )
-        outputs = _cosines(rows[references:], rows[:references])
-        kind = "scores"
-    else:
-        shape = tuple(getattr(outputs, "shape", ()))
-        if len(shape) != 2 or shape[1] != references or not shape[0]:
-            raise ShapeError(
-                f"fri: `outputs` must be (N, R) with R = {references} and N >= 1, got {shape}"
-            )
-    return np.asarray(canonical_outputs(outputs, kind), dtype=np.float32)
+        rows = _cosines(rows[references:], rows[:references])
+    elif rows.ndim != 2 or rows.shape[1] != references or not len(rows):
+        raise ShapeError(
+            f"fri: `outputs` must be (N, R) with R = {references} and N >= 1, got {rows.shape}"
+        )
+    if kind == "decisions":
+        return np.asarray(canonical_outputs(rows, kind), dtype=np.float32)
+    ranks = canonical_outputs(rows.astype(np.float64), "scores")
+    return np.asarray(-np.log1p(-ranks), dtype=np.float32)
 
 
 def _cosines(probes: NDArray[Any], references: NDArray[Any]) -> NDArray[np.float32]:

@@ -223,6 +223,7 @@ def _score(mode: Mode, names: list[str], setting: _Setting, result: Judgement) -
             **known,
         )
     batches, distances = [], []
+    yes: list[float] = []  # shares of yes, of those who decide
     compared: list[str] = []
     for batch in _batches(names, mode, setting, result):
         scores = detector.scores(list(batch.values()))
@@ -231,6 +232,8 @@ def _score(mode: Mode, names: list[str], setting: _Setting, result: Judgement) -
             if reason is not None:
                 result.reasons[name] = reason
         compared += batch
+        if faces and mode.kind == "decisions":
+            yes += [float(np.nanmean(outputs)) for outputs in batch.values()]
         batches.append(scores)
         by_paper = scores if paper is detector else paper.scores(list(batch.values()))
         distances.append(by_paper.score)
@@ -244,7 +247,7 @@ def _score(mode: Mode, names: list[str], setting: _Setting, result: Judgement) -
         p=np.concatenate([empty, *(scores.p for scores in batches)]),
         distance=np.concatenate([empty, *distances]),
         p_floor=1 / (detector.nulls + 1),
-        null=detector.null_scores,
+        null=detector.null_scores_at(float(np.median(yes))) if yes else detector.null_scores,
         groups=groups,
     )
 
