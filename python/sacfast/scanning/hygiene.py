@@ -11,8 +11,9 @@ the sources' own access mode:
     far closer to a source than the rest   a warning: it may be a copy
 
 To find copies that hide one another, the members nearest to a source are scored against the rest,
-as suspects are. Measured on small networks: independent members so chosen reach a score of 0.46,
-copies made by fine-tuning, pruning or distillation 0.48 to 0.93.
+as suspects are. Measured on networks for CIFAR-10 with a bank of 128, twins of the sources among
+them: no innocent is named, every copy by fine-tuning, a new head, int8 or pruning of 20 % is;
+heavily pruned and most extracted ones are not. With 15 to 40 members no innocent is named either.
 """
 
 from __future__ import annotations
@@ -41,8 +42,10 @@ _FINE = (*TELLING, "probs", "scores")
 #: have 0.999, independent networks of one task at most 0.9, a fine-tuned one and its origin 0.98.
 _SAME = 0.99
 
-#: A member stands out with a score above this, so many robust standard deviations above the rest.
-_OUT_SCORE, _OUT_Z = 0.5, 4.0
+#: A member stands out with a score above the first, and so many robust standard deviations above
+#: the rest. A small rest explains little, and honest twins of a source score higher for it: the
+#: second, divided by the size of the rest, is added to the first.
+_OUT_SCORE, _OUT_SMALL, _OUT_Z = 0.5, 2.5, 4.0
 
 #: The share of the bank that is scored against the rest, which must be so large at least.
 _NEAREST, _FEWEST = 0.1, 8
@@ -194,12 +197,13 @@ def _standing_out(
     middle = float(np.median(null))
     spread = 1.4826 * float(np.median(np.abs(null - middle)))  # a normal distribution's sd
     scores = detector.scores([members.outputs[i] for i in nearest]).score[:, 0]
+    limit = max(_OUT_SCORE + _OUT_SMALL / len(rest), middle + _OUT_Z * spread)
     return [
         f"null model {members.names[i]} looks like a copy of source {owner}: score {score:.2f}, "
         f"where the rest of the bank has {middle:.2f} ± {spread:.2f}. If it is one, take it out of "
-        "the null bank, in which it hides other copies"
+        "the null bank, in which it hides other copies; an honest twin of the source may stay"
         for i, score in zip(nearest, scores.tolist(), strict=True)
-        if score > _OUT_SCORE and score - middle > _OUT_Z * spread
+        if score > limit
     ]
 
 
