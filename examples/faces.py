@@ -23,7 +23,7 @@ from sacfast import Detector, face_probes, fri
 from sacfast.probes.images import list_images
 from sacfast.probes.jpeg import fit
 
-SIDE, FILTERS, REFERENCES, PROBES = 32, 96, 32, 120
+SIDE, FILTERS, REFERENCES, PROBES = 32, 96, 32, 80
 Array = NDArray[np.float64]
 
 

@@ -129,8 +129,14 @@ def test_one_person_among_the_references_only():
 
 def test_too_few_photographs_says_how_many_there_are():
     pixels, labels = photographs()
-    with pytest.raises(ProbeError, match="`count` is 200, but of"):
+    with pytest.raises(ProbeError, match="`count` is 200, but there are 60 photographs for them"):
         face_probes(pixels, references=12, labels=labels)
+    with pytest.raises(ProbeError, match="`references` is 70, but there are"):
+        face_probes(pixels, references=70, count=20, labels=labels)
+    repeated = pixels.copy()
+    repeated[:] = np.repeat(pixels[::10], 10, axis=0)
+    with pytest.raises(ProbeError, match="`count` is 12, but of 20 images only 2 can be used"):
+        face_probes(repeated, references=12, count=40, labels=labels)
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,13 @@ def face_probes(
         _check_other_people(known, probing)
         known, probing = (_some(part, np.arange(len(part))) for part in (known, probing))
     common: dict[str, Any] = {"seed": seed, "size": size, "progress": progress}
+    for name, images, wanted in (("references", known, references), ("count", probing, count)):
+        if len(images) < wanted:
+            raise ProbeError(
+                f"face_probes: `{name}` is {wanted}, but there are {len(images)} photographs for "
+                "them",
+                hint="more photographs, or fewer references and probes in the same proportion",
+            )
     first = _built(known, "normal", references, common)
     behind = _built(probing, "jpeg", count, {"quality": quality, **common})
     both = set(first.sources) & set(behind.sources)
