@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sacfast.access import common_mode
-from sacfast.detector import Detector, Method, not_comparable, usable_probes
+from sacfast.detector import Detector, Form, Method
 from sacfast.errors import ArgumentError, ModelError
 from sacfast.fingerprint import Fingerprint
 from sacfast.kernels.canonical import center_of
@@ -17,7 +16,7 @@ from sacfast.probes import ProbeSet
 from sacfast.registry import Entry
 from sacfast.scanning.fingerprinting import fingerprint_models
 from sacfast.scanning.limits import Limits
-from sacfast.scanning.modes import mode_of, outputs_in_mode
+from sacfast.scanning.modes import about_faces, compared_in, fit, mode_of
 from sacfast.scanning.plan import PathArgument
 from sacfast.store import Store
 
@@ -92,22 +91,27 @@ def compare(
             if record.status != "ok":
                 raise ModelError(f"compare: {record.name} gave no outputs: {record.reason}")
         first, second = (kept.fingerprint(record.key(opened.digest)) for record in records)
-    return _compared(str(a), str(b), first, second)
+    return _compared(str(a), str(b), first, second, opened.references)
 
 
-def _compared(a: str, b: str, first: Fingerprint, second: Fingerprint) -> Comparison:
-    mode = common_mode([mode_of(first), mode_of(second)])
+def _compared(
+    a: str, b: str, first: Fingerprint, second: Fingerprint, references: int
+) -> Comparison:
+    mode = compared_in(mode_of(second), [mode_of(first)], references)
     if mode is None:
         reason = f"{mode_of(first)} can't be compared with {mode_of(second)}"
         return Comparison(a, b, str(mode_of(second)), math.nan, math.nan, 0, reason)
-    outputs = [outputs_in_mode(fingerprint, mode) for fingerprint in (first, second)]
-    for name, given in zip((a, b), outputs, strict=True):
-        unfit = not_comparable(given, usable_probes(given))
+    outputs = []
+    for name, fingerprint in ((a, first), (b, second)):
+        given, unfit = fit(fingerprint, mode, references)
         if unfit is not None:
             return Comparison(a, b, str(mode), math.nan, math.nan, 0, f"{name} {unfit}")
-    center: Any = center_of(mode.kind)
+        outputs.append(given)
+    faces = about_faces([mode], references)
+    center: Any = None if faces else center_of(mode.kind)
+    form: Form = "fri" if faces else "outputs"
     pearson, paper = (
-        Detector(outputs[:1], [], method=method, center=center).scores(outputs[1:])
+        Detector(outputs[:1], [], method=method, center=center, form=form).scores(outputs[1:])
         for method in _METHODS
     )
     return Comparison(
