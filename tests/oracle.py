@@ -1,4 +1,4 @@
-"""The partial score written down from docs/method.md, in float64, sharing no code with it.
+"""Partial score and balanced probabilities written down from docs/method.md, sharing no code.
 
 `sacfast.kernels.reference` is the oracle of the array functions; this one judges the detector.
 """
@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.optimize import brentq
+from scipy.special import softmax
 
 
 def packed(outputs, center="double"):
@@ -42,3 +44,28 @@ def partial_scores(suspects, sources, bank, groups=None, ridge=0.02):
         others = [c for c, label in zip(cb, labels, strict=True) if label != labels[i]]
         null[i] = [partial_score(member, v, others, ridge) for v in cv]
     return scores, null
+
+
+def balanced(outputs):
+    """(N, C) logits or log-probabilities -> balanced probabilities."""
+    z = np.asarray(outputs, dtype=np.float64)
+    z = z - z.mean(axis=1, keepdims=True)
+    z = z - z.mean(axis=0)
+    z = cooled(z / np.sqrt((z**2).mean()), 8)
+    for _ in range(6):
+        likely = softmax(z, axis=1).mean(axis=0)
+        z = cooled(z - np.log(np.maximum(likely, 0.5 / len(z))), 1)
+    return softmax(z, axis=1)
+
+
+def cooled(z, reach):
+    """z / T with a mean largest probability of 0.6, |log T| at most `reach`."""
+
+    def excess(log_t):
+        return softmax(z / np.exp(log_t), axis=1).max(axis=1).mean() - 0.6
+
+    if excess(-reach) < 0:
+        return z / np.exp(-reach)
+    if excess(reach) > 0:
+        return z / np.exp(reach)
+    return z / np.exp(brentq(excess, -reach, reach, xtol=1e-14, rtol=1e-14))

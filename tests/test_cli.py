@@ -190,7 +190,9 @@ def test_probes_are_exported_for_a_service(house, tmp_path):
 
 def test_doctor_and_version():
     findings = json.loads(sacfast("doctor", "--json")[0])
-    assert {finding["what"] for finding in findings} >= {"sacfast", "CPU kernels", "torch", "PIL"}
+    assert {finding["what"] for finding in findings} >= {
+        "sacfast", "CPU kernels", "torch", "PIL", "imagecorruptions-imaug",
+    }  # fmt: skip
     assert re.fullmatch(r"sacfast \d+\.\d+\.\d+\n", sacfast("--version")[0])
 
 

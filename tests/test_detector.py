@@ -45,7 +45,7 @@ def test_partial_scores_equal_the_method(probes, classes):
     sources = models(generator, 2, probes, classes, common)
     suspects = np.concatenate([sources[:1] + 0.1, models(generator, 3, probes, classes, common)])
     groups = list("aabbccddeeff")
-    detector = Detector(sources, bank, groups=groups)
+    detector = Detector(sources, bank, groups=groups, method="partial")
     expected, null = partial_scores(suspects, sources, bank, groups)
     np.testing.assert_allclose(detector.scores(suspects).score, expected, rtol=0, atol=SCORE)
     np.testing.assert_allclose(detector.null_scores, null, rtol=0, atol=SCORE)
@@ -58,7 +58,7 @@ def test_row_scales_over_six_decades():
     sources = models(generator, 1, 50) * scale.astype(np.float32)
     suspects = models(generator, 4, 50) * scale[::-1].astype(np.float32)
     expected, null = partial_scores(suspects, sources, bank)
-    detector = Detector(sources, bank)
+    detector = Detector(sources, bank, method="partial")
     np.testing.assert_allclose(detector.scores(suspects).score, expected, rtol=0, atol=SCORE)
     np.testing.assert_allclose(detector.null_scores, null, rtol=0, atol=SCORE)
 
@@ -228,7 +228,7 @@ def test_models_with_other_numbers_of_classes_are_compared():
     sources = [generator.standard_normal((30, 10))]
     suspects = [sources[0][:, :5], generator.standard_normal((30, 4))]
     expected, _ = partial_scores(suspects, sources, bank)
-    found = Detector(sources, bank).scores(suspects)
+    found = Detector(sources, bank, method="partial").scores(suspects)
     np.testing.assert_allclose(found.score, expected, rtol=0, atol=SCORE)
 
 
@@ -304,7 +304,11 @@ def test_reach_counts_groups(world):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"method": "best"}, ArgumentError, "`method` must be 'partial', 'pearson' or 'paper'"),
+        (
+            {"method": "best"},
+            ArgumentError,
+            "`method` must be one of partial, balanced, pearson, paper",
+        ),
         ({"ridge": -1.0}, ArgumentError, "`ridge` must be a finite number >= 0, got -1.0"),
         ({"center": "both"}, ArgumentError, "`center` must be None"),
         ({"groups": [1, 2]}, ShapeError, "Detector: `groups` must have one label a member"),

@@ -50,6 +50,6 @@ def test_everything_agrees_with_the_oracle_over_the_whole_range(probes, classes)
     )
     if probes > 2:
         scores, null = partial_scores(suspects, sources, bank)
-        detector = Detector(sources, bank)
+        detector = Detector(sources, bank, method="partial")
         np.testing.assert_allclose(detector.scores(suspects).score, scores, rtol=0, atol=SCORE)
         np.testing.assert_allclose(detector.null_scores, null, rtol=0, atol=SCORE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -16,8 +18,13 @@ MODELS = list((TASK + rng.standard_normal((14, 30, 5))).astype(np.float32))
 GROUPS = ["a", "a", "b", "c", "c", "c", "d", "e"]
 
 
-@pytest.mark.parametrize("center", [None, "row"])
-@pytest.mark.parametrize("method", ["partial", "pearson", "paper"])
+@pytest.mark.parametrize(
+    ("method", "center"),
+    [
+        ("balanced", None),
+        *product(["partial", "pearson", "paper"], [None, "row"]),
+    ],
+)
 def test_a_draw_is_a_detector_with_that_bank(method, center):
     resampling = Resampling(SOURCES, MODELS, method=method, center=center)
     for bank in ([0, 3, 5, 7, 8, 9, 11, 12], [13, 1, 2, 4, 6, 5, 7, 10]):
@@ -39,6 +46,12 @@ def test_a_probe_that_one_model_answers_unusably_is_left_out_for_all():
     found = Resampling(SOURCES, broken).draw([8, 9], bank)
     short = Resampling([s[kept] for s in SOURCES], [m[kept] for m in MODELS]).draw([8, 9], bank)
     np.testing.assert_allclose(found.score, short.score)
+
+
+def test_the_default_is_the_detector_s():
+    assert Resampling(SOURCES, MODELS).method == Detector(SOURCES, MODELS).method == "partial"
+    with pytest.raises(ArgumentError, match="Resampling: `method` must be 'partial', 'pearson' or"):
+        Resampling(SOURCES, MODELS, method="balanced", center="row")
 
 
 def test_what_cannot_be_compared_is_refused():

@@ -33,6 +33,14 @@ CORRELATION_DISTANCE = CORRELATION + PAIRWISE_DISTANCE
 #: correlations whose errors are CORRELATION, divided by residuals of no less than a few percent.
 SCORE = 1e-5
 
+#: Balanced probabilities: both sides find log T to 1e-12 or better, seven times over, and what one
+#: search leaves the next ones carry on, never as much as ten times as large.
+BALANCED = 1e-10
+
+#: What double centring, a temperature or a softmax round away before balancing moves a float32
+#: correlation by U at most; residuals of a few percent magnify that.
+SAME_ANSWERS = 1e-6
+
 
 def inner_product(pairs: int, magnitude: float) -> float:
     """Of two float64 sums of `pairs` products in any order, `magnitude` the sum of |a b|."""

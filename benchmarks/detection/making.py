@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import io
 import json
-import os
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ class Workshop:
         partial = path.with_suffix(".partial")
         state = {key: value.contiguous() for key, value in network.state_dict().items()}
         save_file(state, partial, {"network": json.dumps(built)})
-        os.replace(partial, path)
+        partial.replace(path)
 
 
 def make(recipe: Recipe, shop: Workshop) -> Network:
@@ -166,9 +166,14 @@ def _harden(recipe: Recipe, shop: Workshop) -> Network:
     if recipe.source:
         labels = training.answers(shop.load(recipe.source), images).argmax(1)
     train(
-        network, images, labels, seen=PGD_SEEN, seed=recipe.seed,
-        habits=Habits(rate=0.03), loss=training.adversarial,
-    )  # fmt: skip
+        network,
+        images,
+        labels,
+        seen=PGD_SEEN,
+        seed=recipe.seed,
+        habits=Habits(rate=0.03),
+        loss=training.adversarial,
+    )
     return network
 
 
@@ -219,12 +224,12 @@ def _decoded(data: Path, work: Path) -> tuple[Any, Any, Any, Any]:
             arrays[part] = np.stack(
                 [
                     np.asarray(Image.open(io.BytesIO(packed["jpeg"][a:b].tobytes())))
-                    for a, b in zip(ends, ends[1:], strict=False)
+                    for a, b in pairwise(ends)
                 ]
             )
             arrays[f"{part}_labels"] = packed["labels"].astype(np.int64)
         with (work / "images.partial").open("wb") as file:
             np.savez(file, **arrays)
-        os.replace(work / "images.partial", cache)
+        (work / "images.partial").replace(cache)
     kept = dict(np.load(cache))
     return kept["train"], kept["train_labels"], kept["test"], kept["test_labels"]

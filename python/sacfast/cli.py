@@ -125,7 +125,7 @@ def scan(
     ] = None,
     fdr: Annotated[float, typer.Option(help="False discovery rate over the whole scan.")] = 0.05,
     method: Annotated[
-        Literal["partial", "pearson", "paper"],
+        Literal["partial", "balanced", "pearson", "paper"],
         typer.Option(help="Score that the verdicts rest on; the papers' distance is always shown."),
     ] = "partial",
     groups: Annotated[
@@ -293,7 +293,7 @@ def evaluate(
     ],
     method: Annotated[
         list[str] | None,
-        typer.Option(help="partial, pearson or paper; several with commas. paper always is one."),
+        typer.Option(help="partial, balanced, pearson, paper; with commas. paper always is one."),
     ] = None,
     part: Annotated[
         Literal["test", "select"],
@@ -332,7 +332,7 @@ def evaluate(
     \b
     Examples:
       sacfast evaluate models.csv jpeg.safetensors noise.safetensors \\
-          --method partial,pearson --json evaluation.json --html evaluation.html
+          --method partial,balanced --json evaluation.json --html evaluation.html
       sacfast evaluate models.csv results.jsonl
 
     \b

@@ -2,10 +2,10 @@
 
 A detector is built once from the outputs of the sources and of the null bank and then scores any
 number of suspects. It owns what is common to all methods: which probes can be used, p-values
-against the bank, and what the bank can show. The three methods differ in one small class each:
-`_Paper` (the papers' distance), and `_Inner` for "pearson" and "partial", whose algebra is
-explained in partial.py. What is compared is a model's packed correlation, or, for verification
-scores in the "direct" form, the scores themselves.
+against the bank, and what the bank can show. The methods differ in two small classes: `_Paper` (the
+papers' distance), and `_Inner` for all others, whose algebra is explained in partial.py. What is
+compared is a model's packed correlation, of balanced probabilities in "balanced", or, for
+verification scores in the "direct" form, the scores themselves.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ from numpy.typing import NDArray
 from sacfast.errors import ArgumentError, DtypeError, NullBankError, ShapeError
 from sacfast.kernels import correlation, correlation_distance
 from sacfast.kernels._tensors import as_numpy
+from sacfast.kernels.balanced import balanced
+from sacfast.kinds import LADDER
 from sacfast.partial import PartialScore
 from sacfast.statistics import Reach, conformal_p, reach
 from sacfast.statistics.conformal import group_codes
 
-Method = Literal["partial", "pearson", "paper"]
+Method = Literal["partial", "balanced", "pearson", "paper"]
 Center = Literal["double", "row", "none"]
 Form = Literal["outputs", "fri", "direct"]
 _Float = NDArray[np.float64]
@@ -56,8 +58,8 @@ class Scores:
     """What a detector says of S suspects against V sources.
 
     Attributes:
-        score: (S, V) float64. "partial" and "pearson": in [-1, 1], high = stolen. "paper": the
-            distance, small = stolen. NaN where the suspect is not comparable.
+        score: (S, V) float64. In [-1, 1], high = stolen; "paper": the distance, small = stolen.
+            NaN where the suspect is not comparable.
         z: (S, V): how many standard deviations (n - 1) of the null bank the score lies on the
             stolen side of the bank's mean; for "paper" too, high = stolen. NaN with fewer than two
             nulls.
@@ -76,11 +78,21 @@ class Scores:
     reasons: tuple[str | None, ...]
 
 
-def check_method(function: str, method: str, ridge: Any) -> None:
-    """Raises unless the method and the ridge are ones that a detector takes."""
+def method_for(asked: Method, kind: str) -> Method:
+    """The method for answers of a kind: "partial" where they are about no classes to balance."""
+    return "partial" if asked == "balanced" and kind not in LADDER else asked
+
+
+def check_method(function: str, method: str, ridge: Any, *, balances: bool = True) -> None:
+    """Raises unless the method and the ridge are ones that a detector takes, of such outputs."""
     if method not in get_args(Method):
         raise ArgumentError(
-            f"{function}: `method` must be 'partial', 'pearson' or 'paper', got {method!r}"
+            f"{function}: `method` must be one of {', '.join(get_args(Method))}, got {method!r}"
+        )
+    if method == "balanced" and not balances:
+        raise ArgumentError(
+            f"{function}: `method` must be 'partial', 'pearson' or 'paper' where `form` is not "
+            f"'outputs' or `center` not 'double', got {method!r}"
         )
     if isinstance(ridge, bool) or not isinstance(ridge, (int, float, np.number)):
         raise DtypeError(f"{function}: `ridge` must be a number, got {type(ridge).__name__}")
@@ -97,10 +109,12 @@ class Detector:
             must come in one kind: pass sources and bank through the suspects' access mode first.
         groups: One hashable label a member of the bank (author, family, training regime): models
             of one group are not independent draws. None: each member is its own group.
-        method: "partial" [ours], the correlation partialled on the bank; "pearson" [ours], the
-            Pearson correlation of the two packed correlations, the bank used for p alone;
-            "paper", the papers' mean absolute difference (small = stolen).
-        ridge: Ridge of "partial", relative to each row's own square; >= 0.
+        method: "partial" [ours], the correlation partialled on the bank; "balanced" [ours], the
+            same of balanced probabilities (kernels/balanced.py), for logits and log-probabilities
+            of classifiers, against thieves who filter inputs or fine-tune away from the source;
+            "pearson" [ours], the Pearson correlation of the two packed correlations, the bank used
+            for p alone; "paper", the papers' mean absolute difference (small = stolen).
+        ridge: Ridge of "partial" and "balanced", relative to each row's own square; >= 0.
         center: Centring of the outputs (see `correlation`); None: "double", and the papers'
             "none" for method="paper". Not for form="direct".
         form: What the outputs are and what of them is compared. "outputs": a classifier's, or
@@ -125,7 +139,7 @@ class Detector:
         NullBankError: If a member of the bank can't be compared, or the bank's correlations are
             linearly dependent where `ridge` is 0.
 
-    With two probes there is one pair, in which nothing can correlate: "partial" and "pearson" then
+    With two probes there is one pair, in which nothing can correlate: all methods but "paper" then
     find no suspect comparable.
 
     Departs from the papers: everything but method="paper" is [ours] (docs/method.md). That the
@@ -144,7 +158,7 @@ class Detector:
         form: Form = "outputs",
         owner_twins: Any = (),
     ) -> None:
-        check_method("Detector", method, ridge)
+        plain = form == "outputs" and center in (None, "double")
         if form not in get_args(Form):
             raise ArgumentError(
                 f"Detector: `form` must be 'outputs', 'fri' or 'direct', got {form!r}"
@@ -158,6 +172,7 @@ class Detector:
             raise ArgumentError(
                 f"Detector: `center` must be None, 'double', 'row' or 'none', got {center!r}"
             )
+        check_method("Detector", method, ridge, balances=plain)
         self.method: Method = method
         self.ridge = float(ridge)
         self.center: Center = center or ("none" if method == "paper" else "double")
@@ -370,11 +385,13 @@ class _Inner:
 
     def __init__(self, sources: list[Any], bank: list[Any], detector: Detector) -> None:
         self._center, self._direct = detector.center, detector.form == "direct"
+        self._method: Method = detector.method
+        self._leaves_out = self._method != "pearson"
         self._bank, self._left_out = bank, detector._left_out
         packed_sources = self._packed(sources)
         packed_bank = self._packed(bank) if bank else packed_sources[:0]
         ones = np.ones_like(packed_sources[:1])
-        if detector.method == "partial":
+        if self._leaves_out:
             explained = np.concatenate([ones, packed_bank])
             self._partial = PartialScore(explained, packed_sources, detector.ridge)
             null = self._partial.left_out(self._left_out)
@@ -388,7 +405,6 @@ class _Inner:
                 "bank does not, got one that leaves nothing to compare with"
             )
         self.null = _counting(null)
-        self._leaves_out = detector.method == "partial"
 
     def null_at(self, yes: float) -> _Float:
         if not self._bank:
@@ -405,7 +421,16 @@ class _Inner:
         """(S, P) what is compared of each model."""
         if self._direct:
             return np.stack([_flattened(scores) for scores in outputs])
-        return np.asarray(correlation(outputs, center=self._center))
+        return packed_correlations(outputs, self._method, self._center)
+
+
+def packed_correlations(
+    outputs: Sequence[NDArray[Any]], method: Method, center: Center
+) -> NDArray[np.float32]:
+    """(S, P) packed correlations as a method compares them, of usable outputs (N, C_s)."""
+    if method == "balanced":
+        outputs = [balanced(one.astype(np.float64)) for one in outputs]
+    return np.asarray(correlation(list(outputs), center=center))
 
 
 def _counting(null: _Float) -> _Float:

@@ -43,6 +43,12 @@ def check_up() -> list[Finding]:
         _package("nvidia.dali", "nvidia-dali-cuda130", "makes JPEG probes", extra="dali"),
         _package("pyarrow", "pyarrow", "writes .parquet", extra="parquet"),
         _package("sklearn", "scikit-learn", "brings the demo's digits", extra="demo"),
+        _package(
+            "imagecorruptions",
+            "imagecorruptions-imaug",
+            "makes corrupted probes",
+            extra="corruptions",
+        ),
     ]
 
 

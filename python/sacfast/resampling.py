@@ -24,10 +24,11 @@ from sacfast.detector import (
     Method,
     check_method,
     not_comparable,
+    packed_correlations,
     usable_probes,
 )
 from sacfast.errors import ArgumentError, NullBankError
-from sacfast.kernels import correlation, correlation_distance
+from sacfast.kernels import correlation_distance
 from sacfast.partial import PartialScore
 from sacfast.statistics.conformal import group_codes
 
@@ -72,20 +73,20 @@ class Resampling:
         ridge: float = 0.02,
         center: Center | None = None,
     ) -> None:
-        check_method("Resampling", method, ridge)
+        check_method("Resampling", method, ridge, balances=center in (None, "double"))
         self.method: Method = method
         self._ridge = float(ridge)
         self._sources = len(sources)
         center = center or ("none" if method == "paper" else "double")
         usable = _usable([*sources, *models])
-        packed_sources = correlation([one[usable] for one in sources], center=center)
+        packed_sources = packed_correlations([one[usable] for one in sources], method, center)
         kept = [one[usable] for one in models]
         self._fixed: _Float | None = None
         if method == "paper":
             distance = correlation_distance(kept, packed_sources, center=center)
             self._fixed = np.asarray(distance, dtype=np.float64)
             return
-        packed = correlation(kept, center=center)
+        packed = packed_correlations(kept, method, center)
         self._pairs = packed.shape[1]
         ones = np.ones_like(packed_sources[:1])
         if method == "pearson":

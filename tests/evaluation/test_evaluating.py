@@ -178,7 +178,7 @@ def test_refused(files, tmp_path):
         ({"statistic": "p"}, "`statistic` must be 'score' or 'z'"),
         ({"splits": -1}, "`splits` must be a whole number"),
         ({"count": 1}, "`count` must be a whole number >= 2, got 1"),
-        ({"methods": ["best"]}, "`method` must be 'partial'"),
+        ({"methods": ["best"]}, "`method` must be one of partial, balanced"),
         ({"attacks": ["magic"]}, "`attacks` must be of the truth file's .* got 'magic'"),
     ):
         with pytest.raises(ArgumentError, match=said):
@@ -197,6 +197,16 @@ def test_refused(files, tmp_path):
         evaluate(truth, tmp_path / "x.safetensors")
 
 
+def test_where_there_is_nothing_to_balance_balanced_is_partial(files, tmp_path):
+    truth, archives = files
+    path = tmp_path / "e.safetensors"
+    save_file(load_file(archives[0]), path, {"outputs_kind": "embeddings"})
+    found = evaluate(truth, path, methods=["partial", "balanced"], splits=2)
+    partial, balanced = (dict(found.result(method)) for method in ("partial", "balanced"))
+    assert (partial.pop("method"), balanced.pop("method")) == ("partial", "balanced")
+    assert partial == balanced
+
+
 def command(*arguments):
     return subprocess.run(
         [sys.executable, "-c", "from sacfast.cli import main; main()", "evaluate", *arguments],
@@ -209,7 +219,7 @@ def command(*arguments):
 def test_the_command(files, tmp_path):
     truth, archives = files
     run = command(
-        *map(str, (truth, *archives)), "--method", "partial,pearson", "--splits", "2",
+        *map(str, (truth, *archives)), "--method", "partial,balanced", "--splits", "2",
         "--attacks", "fine-tune,shift", "--json", str(tmp_path / "e.json"),
         "--html", str(tmp_path / "e.html"),
     )  # fmt: skip

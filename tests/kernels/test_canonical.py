@@ -10,7 +10,6 @@ from scipy.stats import rankdata
 
 from sacfast.errors import ArgumentError, DtypeError, ShapeError
 from sacfast.kernels import access_mode, canonical_outputs, correlation, label_correlation
-from sacfast.kernels.balanced import balanced
 from sacfast.kernels.canonical import KINDS, LADDER
 
 #: Settings under which every kind can be asked for, the rounding so fine that no label changes.
@@ -71,11 +70,11 @@ def test_settings_of_every_integer_type(logits, number):
     )
 
 
-def test_rounded_probabilities_are_balanced_over_the_floor_of_the_rounding(logits):
+def test_rounded_probabilities_have_the_floor_of_the_rounding(logits):
     p = softmax(logits.astype(np.float64), axis=1)
     rounded = np.round(p, 2)
     assert (rounded == 0).any()
-    expected = balanced(np.log(np.where(rounded > 0, rounded, 0.005)))
+    expected = np.log(np.where(rounded > 0, rounded, 0.005))
     found = canonical_outputs(p, "probs", digits=2)
     np.testing.assert_allclose(found, expected, rtol=1e-12)
     np.testing.assert_array_equal(canonical_outputs(p, "rounded", digits=2), found)
@@ -88,7 +87,7 @@ def test_top_k_does_not_see_what_is_left_out(rng):
     rest = np.where(left_out, p, 0).sum(axis=1, keepdims=True) / 4
     rest = np.minimum(rest, np.where(left_out, 1, p).min(axis=1, keepdims=True) / 2)
     found = canonical_outputs(p, "topk", k=3)
-    np.testing.assert_allclose(found, balanced(np.log(np.where(left_out, rest, p))), rtol=1e-9)
+    np.testing.assert_allclose(found, np.log(np.where(left_out, rest, p)), rtol=1e-9)
     for what in (0.0, np.nan):
         np.testing.assert_array_equal(
             canonical_outputs(np.where(left_out, what, p), "topk", k=3), found
@@ -111,15 +110,13 @@ def test_what_top_k_leaves_to_the_others(row, digits, rest):
     found = canonical_outputs(rows, "topk", k=2, digits=digits)
     filled = np.where(rows > 0, rows, rest)
     filled[2] = [0.7, 0.075, 0.15, 0.075]
-    np.testing.assert_allclose(found, balanced(np.log(filled)), rtol=1e-9)
+    np.testing.assert_allclose(found, np.log(filled), rtol=1e-9)
 
 
 def test_top_k_of_equal_ones_takes_the_earlier_class():
     rows = np.array([[0.2, 0.3, 0.2, 0.2, 0.1], [0.6, 0.1, 0.1, 0.1, 0.1]])
     alike = np.array([[0.2, 0.3, 0.1, 0.1, 0.1], [0.6, 0.1, 0.05, 0.05, 0.05]])
-    np.testing.assert_allclose(
-        canonical_outputs(rows, "topk", k=2), balanced(np.log(alike)), rtol=1e-9
-    )
+    np.testing.assert_allclose(canonical_outputs(rows, "topk", k=2), np.log(alike), rtol=1e-9)
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.int64, np.uint16])

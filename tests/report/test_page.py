@@ -39,11 +39,13 @@ def test_page_answers_what_a_scan_is_read_for(page) -> None:
 
 
 def test_guide_explains_the_method_of_the_scan(page) -> None:
-    explained = {m: page(facts={"method": m}).text for m in ("partial", "pearson", "paper")}
-    assert "beyond what the null bank explains" in explained["partial"]
+    methods = ("balanced", "partial", "pearson", "paper")
+    explained = {m: page(facts={"method": m}).text for m in methods}
+    assert "every model as sure; high = stolen" in explained["balanced"]
+    assert "null bank explains, high = stolen" in explained["partial"]
     assert "(Pearson)" in explained["pearson"]
     assert "as this scan asked for" in explained["paper"]
-    assert ["decides nothing" in text for text in explained.values()] == [True, True, False]
+    assert ["decides nothing" in text for text in explained.values()] == [True] * 3 + [False]
 
 
 def test_page_says_what_its_access_modes_cost(page) -> None:

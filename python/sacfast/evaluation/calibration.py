@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sacfast.detector import Method, p_values
+from sacfast.detector import Method, method_for, p_values
 from sacfast.errors import ArgumentError
 from sacfast.evaluation.archive import Archive
 from sacfast.evaluation.comparisons import Comparisons, sign
@@ -105,7 +105,7 @@ def calibration(
         (archive.name, method): Resampling(
             archive.form([m.name for m in sources]),
             archive.form([m.name for m in (*innocents, *stolen)]),
-            method=method,
+            method=method_for(method, archive.kind),
             center=archive.center,
         )
         for archive in archives

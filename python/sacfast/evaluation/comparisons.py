@@ -19,7 +19,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sacfast.detector import Detector, Method, not_comparable, p_values, usable_probes
+from sacfast.detector import (
+    Detector,
+    Method,
+    method_for,
+    not_comparable,
+    p_values,
+    usable_probes,
+)
 from sacfast.errors import ArgumentError
 from sacfast.evaluation.archive import Archive
 from sacfast.evaluation.truth import Model, Truth
@@ -147,7 +154,8 @@ def from_outputs(
         bank = archive.form([m.name for m in cast.bank])
         groups = [m.group for m in cast.bank]
         for method in methods:
-            detector = Detector(sources, bank, groups=groups, method=method, center=archive.center)
+            used = method_for(method, archive.kind)
+            detector = Detector(sources, bank, groups=groups, method=used, center=archive.center)
             scores = detector.scores(suspects)
             found[method].append(
                 _Scored(archive.name, scores.score, scores.z, scores.p, detector.null_scores)

@@ -9,7 +9,7 @@ these. Balanced probabilities do neither:
     z   <- log-probabilities, double-centred, of mean square 1
     six times:
         z <- z / T, T such that the largest of softmax(z) is 0.6 in the mean over the probes
-        z <- z - log(mean over the probes of softmax(z)), so that all classes are as likely
+        z <- z - log(max(mean over the probes of softmax(z), 1 / 2N)): all classes as likely
     p   <- softmax(z / T), T as before
 
 They depend on all probes together, as ranks of scores do. Measured on CIFAR-10 networks (the part
@@ -25,6 +25,8 @@ on which choices are made, 128 innocents, 49 copies), AUC over trained attacks a
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,8 +34,8 @@ _Rows = NDArray[np.float64]
 
 _CONFIDENCE = 0.6  # 0.5 to 0.75 do as well
 _ROUNDS = 6
-_RANGE, _HALVINGS = 8.0, 16  # of log T: the first search
-_NEAR, _HALVINGS_NEAR = 1.0, 8  # the next ones, around the last
+_FIRST, _NEXT = 8.0, 1.0  # how far from 0 log T may lie in the first search, and in the others
+_NEAR, _STEPS = 1e-6, 60  # of 1 / T, relative: the step that ends a search is exact to its square
 _ROUNDING = 1e-13  # of the largest: rows that differ by less are all alike
 
 
@@ -54,34 +56,42 @@ def balanced(log_p: _Rows) -> _Rows:
         return np.full_like(log_p, 1 / classes)
     z /= largest
     z /= np.sqrt(np.square(z).mean())
-    z = _confident(z, _RANGE, _HALVINGS)
+    p = np.empty_like(z)
+    _sharpen(z, p, _FIRST)
     least = 1 / (2 * len(z))  # a class less likely than that was not seen
     for _ in range(_ROUNDS):
-        z -= np.log(np.maximum(_softmax(z).mean(axis=0), least))
-        z = _confident(z, _NEAR, _HALVINGS_NEAR)
-    p = _softmax(z)
+        z -= np.log(np.maximum(p.mean(axis=0), least))
+        _sharpen(z, p, _NEXT)
     p[nothing] = 1 / classes
-    return p
+    return np.asarray(p)
 
 
-def _confident(z: _Rows, reach: float, halvings: int) -> _Rows:
-    """z / T with the T, between exp(-reach) and exp(reach), of the wanted confidence."""
-    low, high = -reach, reach
-    for _ in range(halvings):
-        middle = (low + high) / 2
-        if _confidence(z * np.exp(middle)) < _CONFIDENCE:
-            low = middle
-        else:
-            high = middle
-    return np.asarray(z * np.exp((low + high) / 2))
+def _sharpen(z: _Rows, p: _Rows, reach: float) -> None:
+    """z <- z / T less its largest a row, p <- softmax(z), of the wanted confidence.
+
+    By Newton's steps on the log-odds of the confidence, nearly straight in 1 / T, held in a bracket
+    that every step narrows; where no T within exp(-reach) and exp(reach) will do, by the last one.
+    """
+    z -= z.max(axis=1, keepdims=True)
+    low, high, factor = math.exp(-reach), math.exp(reach), 1.0
+    for _ in range(_STEPS):
+        sums = _exponentials(z, factor, p)
+        confidence = float((1 / sums).mean())
+        slope = -float((np.einsum("nc,nc->n", p, z) / np.square(sums)).mean())
+        low, high = (factor, high) if confidence < _CONFIDENCE else (low, factor)
+        last, factor = factor, math.sqrt(low * high)
+        if slope > 0 and confidence < 1:
+            odds = confidence / (1 - confidence) * (1 - _CONFIDENCE) / _CONFIDENCE
+            newton = last - math.log(odds) * confidence * (1 - confidence) / slope
+            factor = newton if low <= newton <= high else factor
+        if abs(factor - last) <= _NEAR * last:
+            break
+    z *= factor
+    p /= _exponentials(z, 1.0, p)[:, None]
 
 
-def _confidence(z: _Rows) -> float:
-    """The mean largest probability: 1 / sum exp(z - max z)."""
-    total = np.exp(z - z.max(axis=1, keepdims=True)).sum(axis=1)
-    return float((1 / total).mean())
-
-
-def _softmax(z: _Rows) -> _Rows:
-    e = np.exp(z - z.max(axis=1, keepdims=True))
-    return np.asarray(e / e.sum(axis=1, keepdims=True))
+def _exponentials(z: _Rows, factor: float, out: _Rows) -> _Rows:
+    """out <- exp(factor z); returns the sum a row."""
+    np.multiply(z, factor, out=out)
+    np.exp(out, out=out)
+    return np.asarray(out.sum(axis=1))

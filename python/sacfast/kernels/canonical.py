@@ -1,8 +1,8 @@
 """What a model answers, in the form that the correlation takes; and coarser answers of finer ones.
 
 docs/method.md, "Access modes". Services answer in many ways. `canonical_outputs` brings
-each into rows whose correlation means something: probabilities become log-probabilities, rounded
-and top-k ones balanced probabilities (balanced.py), labels one-hot rows, scores ranks.
+each into rows whose correlation means something: probabilities become log-probabilities with a
+floor for what was rounded away or left out, labels one-hot rows, scores ranks.
 `access_mode` makes of a source's or a null model's finer answers what a suspect's coarser service
 would have said: only answers of one kind can be compared fairly.
 
@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 from sacfast.errors import ArgumentError, ShapeError
 from sacfast.kernels import _check
 from sacfast.kernels._tensors import DECISIONS, FLOATS, INTEGERS, as_numpy, is_torch, like
-from sacfast.kernels.balanced import balanced
 from sacfast.kinds import KINDS, LADDER, NEEDS, SETTINGS, settled_kind
 
 _Rows = NDArray[np.float64]
@@ -49,11 +48,11 @@ def canonical_outputs(
             "logprobs": -inf becomes the floor.
             "probs", in [0, 1] (up to 1 + 1e-6 counts as 1): log-probabilities; 0 becomes the
             floor. With digits they are "rounded".
-            "rounded": rounded to `digits` decimals first; the logarithms are balanced.
+            "rounded": rounded to `digits` decimals first; then as "probs".
             "topk": in each row the k largest count (of equal ones the earlier class); the others,
             whatever stands there, share equally what is left to 1, at least half a unit of the last
             decimal or 1e-7 each and at most half of what the k-th has, so that which classes are
-            named still shows. The logarithms are balanced.
+            named still shows. Then as "probs".
             "labels": one-hot over the distinct labels of the model (in a batch, with columns of
             zeros up to the widest model); a negative label is no answer, a row of NaN.
             "scores": the rank in the model's whole matrix, scaled into (0, 1), the mean rank for
@@ -100,9 +99,7 @@ def canonical_outputs(
         if kind == "scores":
             return _ranks(rows)
         p = _answered(rows, name, kind, digits, k)
-        if kind == "probs":
-            return _log(p, digits)
-        return balanced(_log(p if k is None else _rest_shared(p, k, digits), digits))
+        return _log(p if k is None else _rest_shared(p, k, digits), digits)
 
     return _for_each(name, outputs, kind, form)
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sacfast.access import Mode
-from sacfast.detector import TIE, Detector, Form, Method, p_values
+from sacfast.detector import TIE, Detector, Form, Method, method_for, p_values
 from sacfast.errors import ModelError, NullBankError, SacfastError
 from sacfast.fingerprint import Fingerprint
 from sacfast.kernels.canonical import center_of
@@ -216,7 +216,7 @@ def _score(mode: Mode, names: list[str], setting: _Setting, result: Judgement) -
         detector = Detector(
             sources,
             bank,
-            method=setting.method,
+            method=method_for(setting.method, mode.kind),
             ridge=setting.ridge,
             center=center,
             form=setting.form if faces else "outputs",

@@ -36,7 +36,8 @@ class Plan:
         left_out: Entries of the registry that are no suspects, with the reason.
         grouped: Whether null models of one folder count as one draw.
         fdr: The false discovery rate asked for.
-        method, ridge: As in `Detector`.
+        method, ridge: As in `Detector`; where there is nothing to balance (embeddings, scores),
+            "balanced" is "partial".
         form: As in `Detector`, for scores against reference images.
     """
 
@@ -99,7 +100,8 @@ def plan_scan(
         groups: Count null models of one parent folder (ORG/MODEL) as one draw. Turn it off only
             where the bank comes out of one process, many seeds.
         fdr: False discovery rate, in (0, 1).
-        method, ridge: As in `Detector`.
+        method, ridge: As in `Detector`; where there is nothing to balance (embeddings, scores),
+            "balanced" is "partial".
         form: "direct" or "fri", as in `Detector`.
         owner_twins: Directories of models that the owner trained on the sources' own data.
 

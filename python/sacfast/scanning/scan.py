@@ -18,7 +18,7 @@ from pathlib import Path
 from platform import python_version
 from typing import Any
 
-from sacfast.detector import Form, Method
+from sacfast.detector import Form, Method, method_for
 from sacfast.fingerprint import Fingerprint
 from sacfast.probes import ProbeSet
 from sacfast.progress import progress_bar
@@ -181,7 +181,7 @@ def _facts(plan: Plan, probes: ProbeSet, cast: Cast, judged: Judgement) -> dict[
     can_show = reach(draws, tested, plan.fdr)
     return {
         "registry": plan.registry,
-        "method": plan.method,
+        "method": method_for(plan.method, mode_of(cast.sources[0]).kind),
         "ridge": plan.ridge,
         "fdr": plan.fdr,
         "grouped": plan.grouped,
