@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
@@ -191,3 +192,15 @@ def test_figures_are_small_and_the_same_again(zoo, name, tmp_path):
     assert first == (tmp_path / "two.svg").read_bytes()
     assert b"<text" in first
     assert len(first) < 60_000
+
+
+def test_numbers_beside_the_axes_keep_their_decimals(tmp_path):
+    pytest.importorskip("matplotlib")
+    rows = [
+        {"series": "balanced", "x": x, "auc": auc, "tpr_at_1": auc}
+        for x, auc in ((10, 0.93), (20, 0.94))
+    ]
+    figure("quality", rows, tmp_path / "quality.svg")
+    labels = re.findall(r">(0\.\d+)</text>", (tmp_path / "quality.svg").read_text())
+    assert "0.932" in labels
+    assert len(set(labels)) == len(labels) / 2  # two panels alike, each label once

@@ -69,7 +69,7 @@ def _smaller(svg: str) -> str:
 
     head, body = svg.split("</defs>", 1)
     body = re.sub(r'style="([^"]*)"', named, body)
-    body = re.sub(r"(\.\d\d)\d+", r"\1", body)
+    body = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(\.\d\d)\d+", r"\1", tag[0]), body)
     sheet = "".join(f".{name}{{{style}}}" for style, name in styles.items())
     return f"{head}<style>{sheet}</style></defs>" + re.sub(r"\n\s*", "\n", body)
 
