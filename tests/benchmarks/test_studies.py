@@ -53,7 +53,7 @@ def folder(tmp_path_factory):
         writer.writerows(rows)
     outputs = {name: (task + one).astype(np.float16) for name, one in own.items()}
     labels = [str(i % CLASSES) for i in range(N)]
-    about = {"outputs_kind": "logits", "probes": json.dumps({"labels": labels})}
+    about = {"outputs_kind": "logits", "labels": json.dumps(labels)}
     (path / "study").mkdir()
     for name in ("jpeg", "noise", "normal", "study/jpeg7"):
         save_file(outputs, path / f"{name}.safetensors", {**about, "probe_digest": name})

@@ -128,8 +128,7 @@ class Zoo:
     def labels(self, name: str) -> list[Any]:
         """The true labels of a probe set, from the metadata of its archive."""
         with safe_open(self.paths[name], framework="numpy") as file:
-            said = json.loads((file.metadata() or {}).get("probes", "{}"))
-        labels = list(said.get("labels", []))
+            labels = list(json.loads((file.metadata() or {}).get("labels", "[]")))
         if len(labels) != self.archive(name).probes:
             raise Missing(f"true labels of the probe set {name}")
         return labels
