@@ -18,7 +18,6 @@ import argparse
 import csv
 import io
 import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +32,7 @@ from torch import Tensor, nn
 
 import sacfast
 from benchmarks.detection.making import Workshop, five_classes, third_party
-from benchmarks.detection.plan import Recipe, plan
+from benchmarks.detection.plan import TRAINED, Recipe, plan
 from benchmarks.detection.training import answers
 
 Pixels = NDArray[np.uint8]
@@ -42,18 +41,50 @@ Pixels = NDArray[np.uint8]
 MEASURED = 4_000
 SEED = 0
 COUNTS = {"jpeg": 800, "noise": 300, "normal": 300}
+#: For the studies of probe kinds: fewer probes, put to fewer networks.
+STUDY_COUNT = 100
+STUDY = {
+    **{f"jpeg{quality}": {"kind": "jpeg", "quality": quality} for quality in (7, 10, 15, 18, 25)},
+    **{
+        kind: {"kind": kind}
+        for kind in (
+            *("noise", "normal", "cutmix", "cutmix_paper", "transpose"),
+            *("gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur"),
+            *("motion_blur", "zoom_blur", "snow", "fog", "brightness", "contrast"),
+            *("elastic_transform", "pixelate", "jpeg_compression"),
+        )
+    },
+}
 COLUMNS = (
     *("model", "source", "attack", "group", "part", "accuracy", "source_accuracy"),
-    *("agreement", "twin", "twin_agreement"),
+    *("agreement", "twin", "twin_agreement", "trained"),
 )
 
 
-def probe_sets(pixels: Pixels) -> dict[str, sacfast.ProbeSet]:
-    """The probe sets of the zoo, by name; the shorter ones show the first images of the longest."""
-    return {
-        kind: sacfast.build_probes(pixels, kind=kind, count=count, select="random", seed=SEED)
-        for kind, count in COUNTS.items()
+def probe_sets(pixels: Pixels, labels: NDArray[Any]) -> dict[str, sacfast.ProbeSet]:
+    """The probe sets of the zoo, by name; the shorter ones show the first images of the longest.
+
+    Those of the studies have names that begin with "study/".
+    """
+    wanted: dict[str, dict[str, Any]] = {
+        kind: {"kind": kind, "count": count} for kind, count in COUNTS.items()
     }
+    for name, how in STUDY.items():
+        wanted[f"study/{name}"] = {**how, "count": STUDY_COUNT}
+    named = [str(label) for label in labels]
+    return {
+        name: sacfast.build_probes(pixels, **how, select="random", seed=SEED, labels=named)
+        for name, how in wanted.items()
+    }
+
+
+def studied(recipe: Recipe) -> bool:
+    """Whether a network takes part in the studies of probe kinds: about every third of the zoo."""
+    if recipe.part == "select" or "+" in recipe.name or recipe.name.endswith("2"):
+        return False
+    if recipe.attack == "independent":
+        return recipe.name.endswith(".0")
+    return "twin" in recipe.attack or recipe.source != "" or recipe.attack in ("source", "robust")
 
 
 # ---- copies that need no training ----------------------------------------------------------------
@@ -97,7 +128,8 @@ class Asker:
         self.folder.mkdir(exist_ok=True)
         order = np.random.default_rng(SEED).permutation(len(self.shop.test_labels))
         self._measured = order[:MEASURED]
-        self.sets = probe_sets(self.shop.test_pixels[order[MEASURED:]])
+        others = order[MEASURED:]
+        self.sets = probe_sets(self.shop.test_pixels[others], self.shop.test_labels[others])
         self._images = {
             **{name: probes.pixels for name, probes in self.sets.items()},
             "measured": self.shop.test_pixels[self._measured],
@@ -108,19 +140,22 @@ class Asker:
     def path(self, name: str) -> Path:
         return self.folder / f"{name}.npz"
 
-    def ask(self, name: str, network: nn.Module, through: str = "") -> None:
+    def ask(self, name: str, network: nn.Module, through: str = "", *, study: bool = False) -> None:
         """Keeps a network's answers, to images put through an input filter."""
         if through not in self._seen:
             self._seen[through] = {
-                key: _tensor(filtered(images, through)) for key, images in self._images.items()
+                key: _tensor(filtered(images, through))
+                for key, images in self._images.items()
+                if "/" not in key
             }
         seen = self._seen[through]
+        seen = {key: images for key, images in seen.items() if study or "/" not in key}
         self.keep(name, {key: answers(network, images).numpy() for key, images in seen.items()})
 
     def keep(self, name: str, logits: dict[str, NDArray[np.float32]]) -> None:
         partial = self.folder / "partial.npz"
         np.savez(partial, **{key: value.astype(np.float16) for key, value in logits.items()})  # type: ignore[arg-type]
-        os.replace(partial, self.path(name))
+        partial.replace(self.path(name))
 
     def logits(self, name: str) -> dict[str, NDArray[np.float32]]:
         kept = np.load(self.path(name))
@@ -135,12 +170,13 @@ def ask_all(asker: Asker, recipes: list[Recipe], data: Path, *, watch: bool) -> 
     """Asks every network that is there; with `watch`, waits for those that are not."""
     for name, network in third_party(data).items():
         if not asker.path(name).exists():
-            asker.ask(name, network.eval())
+            asker.ask(name, network.eval(), study=True)
     left = list(recipes)
     while left:
         for recipe in left:
             if asker.shop.path(recipe.name).exists() and not asker.path(recipe.name).exists():
-                asker.ask(recipe.name, asker.shop.load(recipe.name))
+                network = asker.shop.load(recipe.name)
+                asker.ask(recipe.name, network, study=studied(recipe))
         left = [r for r in left if not asker.path(r.name).exists()]
         if not watch:
             break
@@ -175,7 +211,7 @@ def disguises(recipes: list[Recipe]) -> list[Recipe]:
                     recipe.source,
                     (recipe.name,),
                     options={"filter": name},
-                )  # fmt: skip
+                )
             )
         innocent = f"{recipe.source}.student-twin{number}"
         made.append(
@@ -188,7 +224,7 @@ def disguises(recipes: list[Recipe]) -> list[Recipe]:
                 0,
                 recipe.source,
                 (recipe.name, innocent),
-            )  # fmt: skip
+            )
         )
     return made
 
@@ -228,6 +264,8 @@ def truth(asker: Asker, recipes: list[Recipe], data: Path) -> list[dict[str, Any
                 source, _among(asker.labels, classes), asker.labels, classes
             )
             row["agreement"] = _agreement(own, source.argmax(1), asker.labels, classes)
+        if recipe.source:
+            row["trained"] = "yes" if recipe.attack in TRAINED else "no"
         if recipe.twin in votes:
             row["twin"] = recipe.twin
             row["twin_agreement"] = float((votes[recipe.twin].argmax(1) == source.argmax(1)).mean())
@@ -280,13 +318,19 @@ def pack(asker: Asker, rows: list[dict[str, Any]], out: Path) -> None:
     for name, probes in asker.sets.items():
         tensors = {}
         for row in rows:
-            tensors[row["model"]] = np.load(asker.path(row["model"]))[name]
+            kept = np.load(asker.path(row["model"]))
+            if name in kept.files:
+                tensors[row["model"]] = kept[name]
+        facts = {k: v for k, v in probes.facts().items() if k not in ("sources", "skipped")}
         about = {
             "outputs_kind": "logits",
+            "labels": json.dumps(facts.pop("labels")),
             "probe_digest": probes.digest,
-            "probes": json.dumps({k: v for k, v in probes.facts().items() if k != "sources"}),
+            "probes": json.dumps(facts, sort_keys=True),
         }
-        save_file(tensors, out / f"{name}.safetensors", about)
+        path = out / f"{name}.safetensors"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, path, about)
 
 
 def main() -> None:

@@ -303,6 +303,12 @@ def evaluate(
         list[str] | None,
         typer.Option(help="Those that are pooled, with commas; all trained ones unless given."),
     ] = None,
+    owner_twins: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Names or patterns (*.twin0) of innocents that are the owner's own twins."
+        ),
+    ] = None,
     statistic: Annotated[
         Literal["score", "z"], typer.Option(help="What is held against one threshold.")
     ] = "score",
@@ -349,6 +355,7 @@ def evaluate(
         attacks=[name.strip() for names in attacks for name in names.split(",")]
         if attacks
         else None,
+        owner_twins=owner_twins or (),
         statistic=statistic,
         access=access,
         count=count,

@@ -129,8 +129,8 @@ def evaluation_tables(found: Evaluation) -> RenderableType:
         pooled.add_row(text(result["probes"]), text(result["method"]), *_pooled_cells(result))
     last = [r for r in found.results if r["probes"] == found.results[-1]["probes"]]
     attacks = Table(box=None, header_style="bold", padding=(0, 1))
-    attacks.add_column("attack", overflow="fold")
-    for name in ("stolen", "over twin", *(result["method"] for result in last)):
+    attacks.add_column("attack", min_width=15)
+    for name in ("n", "over twin", *(result["method"] for result in last)):
         attacks.add_column(name, justify="right", no_wrap=True)
     for name, first in last[0]["attacks"].items():
         style = "" if name in found.facts["attacks"] else "dim"
@@ -139,13 +139,13 @@ def evaluation_tables(found: Evaluation) -> RenderableType:
             text(name, style),
             text(first["stolen"]),
             number(first["excess_agreement"]),
-            *(text(f"{m['auc']:.3f} · {m['tpr']['0.01']['value']:.2f}") for m in measured),
+            *(text(f"{m['auc']:.3f}·{m['tpr']['0.01']['value']:.2f}") for m in measured),
         )
     note = (
         f"{found.facts['stolen']} stolen and {found.facts['innocent']} innocent models, "
         f"{len(found.facts['sources'])} source(s); part {found.facts['part']}; pooled over "
         f"{len(last[0]['pooled']['attacks'])} attacks (dim ones are not pooled); by attack: "
-        "AUC · TPR at 1 % FPR; FDR: obtained where 0.05 was asked · copies then found; "
+        "n copies, AUC·TPR at 1 % FPR; FDR: obtained where 0.05 was asked · copies then found; "
         "over twin: agreement with the source beyond an honest twin's"
     )
     if found.facts["left_out"]:

@@ -234,3 +234,19 @@ def test_the_command(files, tmp_path):
     run = command(str(truth), str(tmp_path / "e.html"))
     assert run.returncode == 2
     assert "WHAT must be one .jsonl of a scan" in run.stderr
+
+
+def test_owner_twins_are_no_suspects_but_in_the_bank(files, found):
+    truth, archives = files
+    twins = evaluate(truth, archives, splits=0, owner_twins=["*.twin"])
+    assert twins.facts["owner_twins"] == ["*.twin"]
+    assert twins.facts["innocent"] == found.facts["innocent"] - 2
+    suspects = {model.name for model in twins.comparisons[0].suspects}
+    assert not suspects & {"a.twin", "b.twin"}
+    plain, with_twins = (e.comparisons[0] for e in (found, twins))
+    i, j = (
+        [model.name for model in c.suspects].index("a.extraction0") for c in (plain, with_twins)
+    )
+    assert plain.score[i, 0] != with_twins.score[j, 0]
+    with pytest.raises(ArgumentError, match=r"`owner_twins` must match innocents .* got 'no\*'"):
+        evaluate(truth, archives, splits=0, owner_twins=["no*"])

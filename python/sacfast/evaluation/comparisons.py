@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -80,11 +81,13 @@ class Roles:
         sources: Those from which a suspect was stolen.
         suspects: Stolen and innocent models of the part.
         bank: The null bank.
+        twins: Owner twins, as in `Detector`.
     """
 
     sources: tuple[Model, ...]
     suspects: tuple[Model, ...]
     bank: tuple[Model, ...]
+    twins: tuple[Model, ...] = ()
 
 
 def sign(method: str) -> float:
@@ -92,17 +95,30 @@ def sign(method: str) -> float:
     return -1.0 if method == "paper" else 1.0
 
 
-def roles(truth: Truth, part: str, present: set[str], seed: int) -> Roles:
+def roles(
+    truth: Truth, part: str, present: set[str], seed: int, owner_twins: Sequence[str] = ()
+) -> Roles:
     """Roles of the models that are present.
+
+    Innocents whose names match a pattern of `owner_twins` are no suspects but owner twins.
 
     The null bank are the innocents of the part "calibrate". Where the file knows no parts, half of
     the innocents' groups, drawn by the seed, are taken for it.
 
     Raises:
-        ArgumentError: If there is no stolen or no innocent suspect, or no null bank of two.
+        ArgumentError: If there is no stolen or no innocent suspect, no null bank of two, or no
+            innocent of the part that a pattern matches.
     """
     stolen = [m for m in truth.stolen(part) if {m.name, m.source} <= present and not m.destroyed]
     innocents = [m for m in truth.innocents(part) if m.name in present]
+    twins = [m for m in innocents if any(fnmatchcase(m.name, p) for p in owner_twins)]
+    for pattern in owner_twins:
+        if not any(fnmatchcase(m.name, pattern) for m in twins):
+            raise ArgumentError(
+                f"evaluate: `owner_twins` must match innocents of the part {part!r}, "
+                f"got {pattern!r}"
+            )
+    innocents = [m for m in innocents if m not in twins]
     bank = [m for m in truth.innocents("calibrate") if m.name in present]
     if not truth.parted:
         chosen = halved([m.group for m in innocents], seed)
@@ -121,7 +137,7 @@ def roles(truth: Truth, part: str, present: set[str], seed: int) -> Roles:
         )
     named = {m.source for m in stolen}
     sources = [m for name, m in truth.models.items() if name in named]
-    return Roles(tuple(sources), (*stolen, *innocents), tuple(bank))
+    return Roles(tuple(sources), (*stolen, *innocents), tuple(bank), tuple(twins))
 
 
 def halved(groups: Sequence[str], seed: int) -> set[str]:
@@ -152,10 +168,18 @@ def from_outputs(
         sources = archive.form([m.name for m in cast.sources])
         suspects = archive.form([m.name for m in cast.suspects])
         bank = archive.form([m.name for m in cast.bank])
+        twins = archive.form([m.name for m in cast.twins])
         groups = [m.group for m in cast.bank]
         for method in methods:
             used = method_for(method, archive.kind)
-            detector = Detector(sources, bank, groups=groups, method=used, center=archive.center)
+            detector = Detector(
+                sources,
+                bank,
+                groups=groups,
+                method=used,
+                center=archive.center,
+                owner_twins=twins,
+            )
             scores = detector.scores(suspects)
             found[method].append(
                 _Scored(archive.name, scores.score, scores.z, scores.p, detector.null_scores)
@@ -163,7 +187,7 @@ def from_outputs(
     if len(archives) > 1:
         groups = [m.group for m in cast.bank]
         for method in methods:
-            found[method].append(_added(found[method], sign(method), groups))
+            found[method].append(_added(found[method], sign(method), groups, len(cast.twins)))
     return [
         _comparisons(method, scored, paper.score, cast)
         for i, paper in enumerate(found["paper"])
@@ -182,12 +206,13 @@ class _Scored:
     null: _Float
 
 
-def _added(parts: Sequence[_Scored], signed: float, groups: Sequence[str]) -> _Scored:
+def _added(parts: Sequence[_Scored], signed: float, groups: Sequence[str], twins: int) -> _Scored:
     score = np.mean([part.score for part in parts], axis=0)
     null = np.mean([part.null for part in parts], axis=0)
     known = np.where(np.isfinite(null), null, np.nan)
     z = signed * (score - np.nanmean(known, axis=0)) / np.nanstd(known, axis=0, ddof=1)
-    p = p_values(signed * score, signed * null, groups)
+    groups = [*groups, *(["owner twins"] * twins)]
+    p = p_values(signed * score, signed * null, groups, twins=twins)
     return _Scored(" + ".join(part.probes for part in parts), score, z, p, null)
 
 

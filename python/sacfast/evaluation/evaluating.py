@@ -41,6 +41,7 @@ def evaluate(
     methods: Sequence[Method] = ("partial", "paper"),
     part: str = "test",
     attacks: Sequence[str] | None = None,
+    owner_twins: Sequence[str] = (),
     statistic: str = "score",
     access: str | None = None,
     count: int | None = None,
@@ -61,6 +62,8 @@ def evaluate(
         attacks: The attacks that are pooled; None: all of the truth file but those with
             `trained` no. A copy is left out only where its accuracy fell more than 15 points below
             its source's, never for its agreement.
+        owner_twins: Patterns ("*.twin0") of innocents of the part that are no suspects but owner
+            twins, as in `Detector`. Calibration and FDR are measured without them.
         statistic: What is compared with a threshold: "score", or "z", the score in standard
             deviations of the null bank.
         access: Makes outputs coarser first, those of sources and bank too: "labels", "topk:3",
@@ -91,6 +94,7 @@ def evaluate(
         "part": part,
         "statistic": statistic,
         "attacks": pooled,
+        "owner_twins": list(owner_twins),
         "seed": seed,
         "warnings": warnings,
     }
@@ -102,11 +106,12 @@ def evaluate(
             if access is not None:
                 given = [coarsened(archive, access) for archive in given]
             compared, more = _of_outputs(
-                rows, given, known, part, statistic, splits, seed, warnings, step
+                rows, given, known, part, owner_twins, statistic, splits, seed, warnings, step
             )
             facts |= {"splits": splits, **more}
         else:
-            for name, value in (("access", access), ("count", count)):
+            only = (("access", access), ("count", count), ("owner_twins", owner_twins or None))
+            for name, value in only:
                 if value is not None:
                     raise ArgumentError(
                         f"evaluate: `{name}` must go with outputs archives, got a scan"
@@ -140,6 +145,7 @@ def _of_outputs(
     archives: list[Archive],
     methods: tuple[Method, ...],
     part: str,
+    owner_twins: Sequence[str],
     statistic: str,
     splits: int,
     seed: int,
@@ -162,14 +168,14 @@ def _of_outputs(
     unfit = comparable(archives, everyone)
     _tell("models can't be compared", [f"{name} ({unfit[name]})" for name in unfit], warnings)
     fit = present - {m.name for m in everyone if m.name in unfit and not m.stolen}
-    cast = roles(truth, part, fit, seed)
+    cast = roles(truth, part, fit, seed, owner_twins)
     if not truth.parted:
         warnings.append(
             "the truth file knows no parts: half of the innocents' groups, drawn by "
             "the seed, are the null bank"
         )
     compared = from_outputs(archives, cast, methods)
-    midpoints = _midpoints(truth, archives, methods, part, statistic, fit, seed)
+    midpoints = _midpoints(truth, archives, methods, part, owner_twins, statistic, fit, seed)
     step("scores")
     extra: dict[tuple[str, str], dict[str, Any]] = {}
     if splits:
@@ -208,6 +214,7 @@ def _midpoints(
     archives: list[Archive],
     methods: tuple[Method, ...],
     part: str,
+    owner_twins: Sequence[str],
     statistic: str,
     fit: set[str],
     seed: int,
@@ -219,7 +226,8 @@ def _midpoints(
     if part == "select" or not stolen or not innocents:
         return {}
     found = {}
-    for comparisons in from_outputs(archives, roles(truth, "select", fit, seed), methods):
+    cast = roles(truth, "select", fit, seed, owner_twins)
+    for comparisons in from_outputs(archives, cast, methods):
         midpoint = midpoint_threshold(comparisons, statistic)
         if midpoint is not None:
             found[comparisons.probes, comparisons.method] = midpoint
