@@ -84,17 +84,14 @@ def thresholds(zoo: Zoo) -> Iterator[Row]:
             own = _of_source(compared, fitted)
             honest = own.values("score")[own.rows(stolen=False)]
             middle = midpoint_threshold(own, "score")
-            rules = {
-                "midpoint": middle and middle[0],
-                "1 % FPR": threshold_at_fpr(honest[:, 0], 0.01),
-            }
-            for rule, threshold in rules.items():
-                if threshold is None:
-                    continue
+            rules = {"1 % FPR": (threshold_at_fpr(honest[:, 0], 0.01), "innocents")}
+            if middle is not None:
+                rules = {"midpoint": middle, **rules}
+            for rule, (threshold, of) in rules.items():
                 for applied in compared.sources:
                     found = _at(_of_source(compared, applied), threshold)
                     names = {"series": f"{method}, {rule}", "fitted": fitted, "applied": applied}
-                    yield {**names, "threshold": rounded(threshold), **found}
+                    yield {**names, "threshold": rounded(threshold), "of": of, **found}
 
 
 def _of_source(compared: Comparisons, source: str) -> Comparisons:
