@@ -72,7 +72,7 @@ def quality(zoo: Zoo) -> Iterator[Row]:
 
 def kinds(zoo: Zoo) -> Iterator[Row]:
     for kind in KINDS:
-        for method in ("balanced", "paper"):
+        for method in ("partial", "balanced", "paper"):
             found = zoo.pooled(zoo.scored(f"study/{kind}", method).compared())
             yield {"series": method, "x": "jpeg" if kind == "jpeg25" else kind, **found}
 
@@ -132,7 +132,7 @@ def access(zoo: Zoo) -> Iterator[Row]:
 def power_table(zoo: Zoo, rows: list[Row]) -> dict[str, Any]:
     """What `sacfast.access.read_table` reads, from the rows of `access`."""
     modes = []
-    for row in [row for row in rows if row["series"] == "balanced"]:
+    for row in [row for row in rows if row["series"] == "partial"]:
         kind, _, number = row["x"].partition(":")
         value = int(number) if number else None
         modes.append(

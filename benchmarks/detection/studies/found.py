@@ -129,7 +129,7 @@ def _at(compared: Comparisons, threshold: float) -> Row:
 
 def cost(zoo: Zoo) -> Iterator[Row]:
     """Every attack, the free-of-training ones too: what it cost, what it kept, how it is found."""
-    for method in ("balanced", "paper"):
+    for method in ("partial", "paper"):
         attacks = zoo.measured(zoo.scored(MAIN, method, PROBES).compared())["attacks"]
         for name, found in attacks.items():
             more = ("accuracy_lost", "agreement", "excess_agreement")
