@@ -486,8 +486,9 @@ def test_losing_interest_ends_the_workers(
 
 
 PARENT = """
-import sys
+import signal, sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job is born ignoring it
 from sacfast.registry import Entry
 from sacfast.scanning import engine, process
 process.WORKER_COMMAND = (sys.executable, sys.argv[1], "port")
@@ -512,10 +513,13 @@ def test_no_worker_outlives_its_parent(
             children = [int(pid) for pid in path.read_text().split()]
             return [pid for pid in children if Path(f"/proc/{pid}/cwd/hanging").exists()]
 
-        assert wait_until(lambda: len(workers()) == 2)
-        pids = workers()
-        parent.send_signal(how)
-        _, errors = parent.communicate(timeout=30)
+        try:
+            assert wait_until(lambda: len(workers()) == 2)
+            pids = workers()
+            parent.send_signal(how)
+            _, errors = parent.communicate(timeout=30)
+        finally:
+            parent.kill()
     assert ("KeyboardInterrupt" in errors) == (how == signal.SIGINT)
     assert wait_until(lambda: not any(map(is_alive, pids)))
 
