@@ -216,7 +216,13 @@ def test_interrupted_scan_keeps_what_was_finished(house, tmp_path):
         "--null-bank", "registry", "--store", tmp_path / "s.db", "--timeout", "20",
     ]  # fmt: skip
     process = subprocess.Popen(
-        arguments, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        arguments,
+        cwd=root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A background job is born ignoring interrupts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not finished(tmp_path / "s.db"):

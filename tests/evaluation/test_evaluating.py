@@ -250,3 +250,10 @@ def test_owner_twins_are_no_suspects_but_in_the_bank(files, found):
     assert plain.score[i, 0] != with_twins.score[j, 0]
     with pytest.raises(ArgumentError, match=r"`owner_twins` must match innocents .* got 'no\*'"):
         evaluate(truth, archives, splits=0, owner_twins=["no*"])
+
+
+@pytest.mark.parametrize("twins", [["a.twin", "b.twin"], ["*.twin", "i[!2]*.0"]])
+def test_owner_twins_of_the_test_part_alone_leave_no_papers_threshold(files, twins):
+    truth, archives = files
+    found = evaluate(truth, archives, splits=0, owner_twins=twins[:2])
+    assert found.result("partial")["thresholds"]["midpoint"] is None

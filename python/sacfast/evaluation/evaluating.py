@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -220,10 +221,13 @@ def _midpoints(
     seed: int,
 ) -> dict[tuple[str, str], tuple[float, str]]:
     """The papers' thresholds, set on models of the part "select"; none where that is the part that
-    is looked at, or holds no copies."""
+    is looked at, holds no copies, or has not the owner twins that are asked for."""
     stolen = [m for m in truth.stolen("select") if {m.name, m.source} <= fit and not m.destroyed]
     innocents = [m for m in truth.innocents("select") if m.name in fit]
-    if part == "select" or not stolen or not innocents:
+    suspects = [m for m in innocents if not any(fnmatchcase(m.name, p) for p in owner_twins)]
+    if part == "select" or not stolen or not suspects:
+        return {}
+    if not all(any(fnmatchcase(m.name, p) for m in innocents) for p in owner_twins):
         return {}
     found = {}
     cast = roles(truth, "select", fit, seed, owner_twins)
