@@ -52,6 +52,7 @@ _OPTIONS = {
     "truth": "TRUTH",
     "what": "WHAT",
     "attacks": "--attacks",
+    "method": "--method",
     "statistic": "--statistic",
     "access": "--access",
     "part": "--part",
