@@ -178,3 +178,24 @@ def test_a_fingerprint_is_frozen_and_two_dimensional():
         made.outputs[0, 0] = 2
     with pytest.raises(ShapeError, match="of kind labels must have 1 dimension"):
         Fingerprint(FingerprintKey("m", "p", "", "labels"), values)
+
+
+def test_many_open_a_new_store_at_once(tmp_path):
+    """Going over to the write-ahead log is where SQLite does not wait by itself."""
+    failures = []
+
+    def open_them(gate):
+        for i in range(20):
+            gate.wait()
+            try:
+                Store(tmp_path / f"{i}.db").close()
+            except StoreError as error:
+                failures.append(str(error))
+
+    gate = threading.Barrier(4)
+    threads = [threading.Thread(target=open_them, args=(gate,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []

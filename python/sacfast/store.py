@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
@@ -31,6 +32,7 @@ from sacfast.fingerprint import Fingerprint, FingerprintKey
 
 SCHEMA_VERSION = 1
 APPLICATION_ID = 0x5AC_FA57
+_PATIENCE = 30.0  # seconds to wait for another writer
 
 _SCHEMA = """
 CREATE TABLE probe_sets (
@@ -255,7 +257,9 @@ class Store:
             raise StoreError(f"Store: `path` must be a fingerprint store, got no file at {target}")
         uri = f"{Path(target).absolute().as_uri()}?mode=ro" if self.read_only else target
         try:
-            self._db = sqlite3.connect(uri, uri=self.read_only, timeout=30.0, isolation_level=None)
+            self._db = sqlite3.connect(
+                uri, uri=self.read_only, timeout=_PATIENCE, isolation_level=None
+            )
             self._open()
         except sqlite3.Error as error:
             raise StoreError(f"Store: `path` {target} can't be opened: {error}") from error
@@ -278,7 +282,7 @@ class Store:
                     f"{self.path}"
                 )
         if not self.read_only:
-            self._db.execute("PRAGMA journal_mode = WAL")
+            self._to_wal()
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute("PRAGMA foreign_keys = ON")
             if not tables:
@@ -289,6 +293,22 @@ class Store:
                             self._db.execute(statement)
                         self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                         self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def _to_wal(self) -> None:
+        """Asks for the write-ahead log; of several that open a new file, all but one must wait.
+
+        SQLite does not wait here by itself, as it does elsewhere: two that hold a read lock and
+        want more would wait for each other.
+        """
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
 
     def close(self) -> None:
         """Closes the file; the store can't be used afterwards."""
