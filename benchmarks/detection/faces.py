@@ -1,9 +1,15 @@
 """Are stolen face-embedding models told from innocent ones, those of the owner's people included?
 
-    python -m benchmarks.detection.faces train      make the models (25 minutes on one core; goes
-                                                    on where it stopped)
-    python -m benchmarks.detection.faces outputs    put the probe set to them, write faces_outputs.*
-    python -m benchmarks.detection.faces figures    everything measured, from faces_outputs.* alone
+    python -m benchmarks.detection.faces train --data FILE      make the models (25 minutes on one
+                                                                core; goes on where it stopped)
+    python -m benchmarks.detection.faces outputs --data FILE    put the probe set to them, write
+                                                                faces_outputs.*
+    python -m benchmarks.detection.faces figures                everything measured, from
+                                                                faces_outputs.* alone
+
+Training needs `pip install '.[benchmarks]'`. FILE, an .npz, holds the photographs of the 217 people
+of whom Labeled Faces in the Wild has eight or more: JPEG bytes one behind the other, `jpeg`, where
+each begins and the last one ends, `offsets`, and the number of its person, `labels`.
 
 What is committed are the outputs (each model's cosines of 200 probes against 64 reference images,
 float16, which is what verification scores are; embeddings come to the same ranks), the truth and
@@ -86,11 +92,12 @@ def main() -> None:
     parser.add_argument(
         "--data",
         type=Path,
-        default=Path("../shared/data/lfw/lfw8_128.npz"),
-        help="An .npz file with `jpeg` bytes, their `offsets`, and `labels`.",
+        help="An .npz file of photographs; needed to train and for the outputs.",
     )
     parser.add_argument("--work", type=Path, default=Path("build/faces"), help="Keeps the weights.")
     options = parser.parse_args()
+    if options.what != "figures" and options.data is None:
+        parser.error(f"{options.what} needs --data")
     if options.what == "train":
         from benchmarks.detection.faces_training import make_all
 

@@ -38,7 +38,7 @@ SEEN, OWNED, LEARNT = 36, 80, 60  # people in probes and references; the owner's
 
 
 class Photographs:
-    """The photographs of ../shared/data/lfw or a file like it, and who learns which people."""
+    """Photographs, each a JPEG, with the number of its person, and who learns which people."""
 
     def __init__(self, data: Path) -> None:
         with np.load(data, allow_pickle=False) as opened:
