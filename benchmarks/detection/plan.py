@@ -18,7 +18,8 @@ import numpy as np
 
 from benchmarks.detection.training import Habits
 
-#: Attacks that train a copy, in the order in which tables list them.
+#: Attacks whose figures are pooled, in the order in which tables list them. Evasions stand beside
+#: them, fine-tuning away from the source too, though it trains a copy.
 TRAINED = (
     *("fine-tune all", "fine-tune last", "retrained head", "corrupted transfer"),
     *("5-class transfer", "int8", "prune 20 %", "prune 40 %", "prune 60 %"),
