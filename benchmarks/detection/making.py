@@ -27,8 +27,8 @@ class Workshop:
     """The images, cut into halves, and the folder where networks are kept.
 
     Args:
-        data: A folder with train.npz and test.npz of CIFAR-10 as JPEG bytes (`jpeg`, `offsets`,
-            `labels`).
+        data: A folder with cifar10/train.npz and cifar10/test.npz: CIFAR-10 as JPEG bytes one
+            behind the other (`jpeg`), where each begins and the last ends (`offsets`), `labels`.
         work: Where weights and the decoded images go.
     """
 
