@@ -264,3 +264,15 @@ def test_from_photographs_to_verdicts_on_the_command_line(world):
     assert {row["mode"] for row in rows if row["score"] is not None} == {"embeddings"}
     assert sum(row["score"] is not None for row in rows) == 3
     assert "4, 1 owner twin among them" in " ".join(found.stderr.split())
+
+
+def test_null_models_that_cannot_be_brought_to_scores_cost_a_warning(world):
+    world.write("registry/copy", world.copy)
+    unknown = world.model()
+    unknown[2] = np.nan  # a reference image without an answer
+    world.write("bank/silent", unknown)
+    world.write("bank/narrow", cosines(world.model())[:, 1:], "scores")
+    found = world.scan()
+    assert found.flagged == ["copy"]
+    left_out = [told for told in found.record.facts["warnings"] if "left out" in told]
+    assert [told.split()[2] for told in left_out] == ["narrow", "silent"]

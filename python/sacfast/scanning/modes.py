@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from sacfast.access import Mode, common_mode
 from sacfast.detector import Form, not_comparable, usable_probes
-from sacfast.errors import ArgumentError
+from sacfast.errors import ArgumentError, SacfastError
 from sacfast.faces import FACE_KINDS, fri
 from sacfast.fingerprint import Fingerprint
 from sacfast.kernels.canonical import access_mode, canonical_outputs
 from sacfast.kinds import settled_kind
 from sacfast.store import ModelRecord
+from sacfast.text import one_line
 
 
 def mode_of(model: Fingerprint | ModelRecord) -> Mode:
@@ -67,6 +68,9 @@ def fit(
     own = mode_of(fingerprint)
     if compared_in(mode, [own], references) != mode:
         return fingerprint.outputs, f"answers {own}"
-    outputs = outputs_in_mode(fingerprint, mode, references)
+    try:
+        outputs = outputs_in_mode(fingerprint, mode, references)
+    except SacfastError as error:
+        return fingerprint.outputs, f"can't be brought to {mode}: {one_line(error.message, 300)}"
     form: Form = "fri" if about_faces([mode], references) else "outputs"
     return outputs, not_comparable(outputs, usable_probes(outputs, form))
