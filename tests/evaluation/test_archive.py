@@ -70,6 +70,11 @@ def test_refused(tmp_path):
         read_archives([one, two])
     with pytest.raises(ArgumentError, match="`access` must be KIND or KIND:NUMBER"):
         coarsened(read_archive(one), "top3")
+    mixed = read_archive(
+        write(tmp_path / "m.safetensors", {"a": LOGITS, "b": LOGITS.astype(np.int32)})
+    )
+    with pytest.raises(ArgumentError, match="must hold logits of every model, got m with b: "):
+        mixed.form(["a", "b"])
     labels = coarsened(read_archive(one), "labels")
     with pytest.raises(ArgumentError, match="`access` can't be 'probs'"):
         coarsened(labels, "probs")

@@ -160,6 +160,20 @@ def test_a_scan_is_measured_as_it_is(tmp_path, form):
         ]
 
 
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [("suspect", ["c"]), ("source", 3), ("score", "much"), ("score", 10**400), ("p", 7)],
+)
+def test_rows_that_no_scan_writes(tmp_path, name, cell):
+    (tmp_path / "truth.csv").write_text(SCAN_TRUTH)
+    rows = list(scan_rows())
+    rows[0][name] = cell
+    what = tmp_path / "r.jsonl"
+    what.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(ArgumentError, match=f"got one of .* whose {name} is "):
+        evaluate(tmp_path / "truth.csv", what)
+
+
 def write_store(path):
     with Store(path) as store:
         store.add_probes("0" * 64, {})

@@ -78,6 +78,7 @@ def test_only_accuracy_makes_a_copy_not_count(tmp_path, accuracy, destroyed):
         (HEAD + "s,,source,me,test,nan,,,,,\n", "accuracy 'nan'"),
         (HEAD + "s,,source,me,test,,,,,maybe,\n", "`trained` 'maybe'"),
         (HEAD + SOURCE + "c,s,copy,,,,,,x,,\n", "must list the twin 'x' of 'c'"),
+        (HEAD + SOURCE + "c,s,copy,,,,,,s,,\n", "must list the twin 's' of 'c' .* got 'source'"),
         (HEAD + "s,,source\n", "line 2 another number of cells"),
         (HEAD + ",,source,me,test,,,,,,\n", "a row without a model's name"),
     ],

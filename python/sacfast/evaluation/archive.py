@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from sacfast.errors import ArgumentError, SacfastError
 from sacfast.kernels.canonical import access_mode, canonical_outputs, center_of
 from sacfast.kinds import KINDS, settled_kind
+from sacfast.text import one_line
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,11 +53,18 @@ class Archive:
 
     def form(self, models: Sequence[str]) -> list[NDArray[Any]]:
         """The answers of some models in the form that is correlated."""
-        return [self._form(self.outputs[name]) for name in models]
+        return [self._form(name) for name in models]
 
-    def _form(self, answers: NDArray[Any]) -> NDArray[Any]:
-        k = None if self.k is None else min(self.k, answers.shape[1])
-        return np.asarray(canonical_outputs(answers, self.kind, digits=self.digits, k=k))
+    def _form(self, name: str) -> NDArray[Any]:
+        answers = self.outputs[name]
+        k = None if self.k is None else min(self.k, answers.shape[-1])
+        try:
+            return np.asarray(canonical_outputs(answers, self.kind, digits=self.digits, k=k))
+        except SacfastError as error:
+            raise ArgumentError(
+                f"evaluate: `what` must hold {self.kind} of every model, got {self.name} with "
+                f"{one_line(name, 100)}: {error.message}"
+            ) from error
 
 
 def read_archive(path: Path) -> Archive:

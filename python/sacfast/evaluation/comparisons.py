@@ -32,8 +32,11 @@ from sacfast.errors import ArgumentError
 from sacfast.evaluation.archive import Archive
 from sacfast.evaluation.truth import Model, Truth
 from sacfast.statistics import benjamini_hochberg
+from sacfast.text import one_line
 
 _Float = NDArray[np.float64]
+
+_LARGEST = float(np.finfo(np.float64).max)
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,6 +233,26 @@ def _comparisons(method: str, scored: _Scored, distance: _Float, cast: Roles) ->
     )
 
 
+def _check_row(row: Mapping[str, Any]) -> None:
+    for name, allowed in (("suspect", str), ("source", (str, type(None)))):
+        if not isinstance(row[name], allowed):
+            raise _not_in_a_scan(row, name)
+    for name in ("score", "z", "p", "q", "distance"):
+        cell = row[name]
+        known = cell is not None and cell == cell  # NaN is as good as none
+        if known and (not isinstance(cell, (int, float)) or isinstance(cell, bool)):
+            raise _not_in_a_scan(row, name)
+        if known and (not -_LARGEST <= cell <= _LARGEST or (name in "pq" and not 0 <= cell <= 1)):
+            raise _not_in_a_scan(row, name)
+
+
+def _not_in_a_scan(row: Mapping[str, Any], name: str) -> ArgumentError:
+    who, cell = (one_line(str(row[key])[:100], 100) for key in ("suspect", name))
+    return ArgumentError(
+        f"evaluate: `what` must hold a scan's rows, got one of {who} whose {name} is {cell}"
+    )
+
+
 def from_scan(
     rows: Sequence[Mapping[str, Any]], truth: Truth, part: str, method: str | None
 ) -> list[Comparisons]:
@@ -250,6 +273,7 @@ def from_scan(
                 "evaluate: `what` must hold a scan's rows, got one with the columns "
                 f"{', '.join(sorted(map(str, row)))[:200]}"
             )
+        _check_row(row)
     by_pair = {(row["suspect"], row["source"]): row for row in rows}
     sources = [name for name in truth.models if any(row["source"] == name for row in rows)]
     present = {row["suspect"] for row in rows} - set(sources)

@@ -207,10 +207,11 @@ def _completed(models: Mapping[str, Model]) -> Iterator[tuple[str, Model]]:
                 f"evaluate: `truth` must list the source {model.source!r} of {name!r} with the "
                 f"attack {_SOURCE!r}, got {'none' if source is None else repr(source.attack)}"
             )
-        if model.twin and (model.twin not in models or models[model.twin].stolen):
+        twin = models.get(model.twin)
+        if model.twin and (twin is None or twin.stolen or twin.is_source):
             raise ArgumentError(
                 f"evaluate: `truth` must list the twin {model.twin!r} of {name!r} as an innocent "
-                "model, got none"
+                f"model, got {'none' if twin is None else repr(twin.attack)}"
             )
         own = model.source_accuracy
         accuracy = own if own is not None or source is None else source.accuracy
