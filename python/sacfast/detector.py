@@ -111,7 +111,7 @@ class Detector:
             of one group are not independent draws. None: each member is its own group.
         method: "partial" [ours], the correlation partialled on the bank; "balanced" [ours], the
             same of balanced probabilities (kernels/balanced.py), for logits and log-probabilities
-            of classifiers, against thieves who filter inputs or fine-tune away from the source;
+            of classifiers, against thieves who fine-tune away from the source;
             "pearson" [ours], the Pearson correlation of the two packed correlations, the bank used
             for p alone; "paper", the papers' mean absolute difference (small = stolen).
         ridge: Ridge of "partial" and "balanced", relative to each row's own square; >= 0.
@@ -404,15 +404,15 @@ class _Inner:
                 f"Detector: `sources[{empty[0]}]` must relate the probes in some way that the null "
                 "bank does not, got one that leaves nothing to compare with"
             )
-        self.null = _counting(null)
+        self.null = counting(null)
 
     def null_at(self, yes: float) -> _Float:
         if not self._bank:
             return self.null
         packed = self._packed(_decided(self._bank, yes))
         if self._leaves_out:
-            return _counting(self._partial.left_out(self._left_out, packed))
-        return _counting(self._partial.scores(packed))
+            return counting(self._partial.left_out(self._left_out, packed))
+        return counting(self._partial.scores(packed))
 
     def scores(self, outputs: list[Any]) -> _Float:
         return self._partial.scores(self._packed(outputs))
@@ -433,10 +433,10 @@ def packed_correlations(
     return np.asarray(correlation(list(outputs), center=center))
 
 
-def _counting(null: _Float) -> _Float:
+def counting(null: _Float) -> _Float:
     """Null scores, where a member that can't be scored counts against every suspect."""
-    counting: _Float = np.where(np.isnan(null), np.inf, null)
-    return counting
+    counted: _Float = np.where(np.isnan(null), np.inf, null)
+    return counted
 
 
 def _are_decisions(outputs: NDArray[Any]) -> bool:

@@ -23,6 +23,7 @@ from sacfast.detector import (
     Center,
     Method,
     check_method,
+    counting,
     not_comparable,
     packed_correlations,
     usable_probes,
@@ -113,7 +114,7 @@ class Resampling:
         """
         left, right = np.asarray(suspects, dtype=np.intp), np.asarray(bank, dtype=np.intp)
         if self._fixed is not None:
-            return Draw(self._fixed[left], _counted(self._fixed[right]))
+            return Draw(self._fixed[left], counting(self._fixed[right]))
         first = 1 + self._sources
         rows = np.concatenate([[0], first + right, np.arange(1, first)])
         gram = self._products[np.ix_(rows, rows)]
@@ -121,7 +122,7 @@ class Resampling:
         products = self._products[np.ix_(first + left, rows)]
         square = self._products[first + left, first + left]
         null = partial.left_out(group_codes(groups, len(right), function="Resampling.draw"))
-        return Draw(partial.score_products(products, square), _counted(null))
+        return Draw(partial.score_products(products, square), counting(null))
 
 
 def _gram(rows: NDArray[np.float32]) -> _Float:
@@ -132,12 +133,6 @@ def _gram(rows: NDArray[np.float32]) -> _Float:
         block = rows[:, start : start + _COLUMNS].astype(np.float64)
         gram += block @ block.T
     return gram
-
-
-def _counted(null: _Float) -> _Float:
-    """A member of the bank that can't be scored counts against every suspect, as in `Detector`."""
-    counted: _Float = np.where(np.isnan(null), np.inf, null)
-    return counted
 
 
 def _usable(models: Sequence[NDArray[Any]]) -> NDArray[np.bool_]:
