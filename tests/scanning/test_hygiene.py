@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from warnings import catch_warnings, simplefilter
+
 import numpy as np
 import pytest
 
 from sacfast.errors import NullBankError
 from sacfast.fingerprint import Fingerprint, FingerprintKey
 from sacfast.scanning.hygiene import looked_over
+from sacfast.scanning.plan import OWNER_TWINS
 
 PROBES, CLASSES = 60, 8
 
@@ -149,3 +152,26 @@ def test_embeddings_are_looked_over_too(models):
     bank["copy"] = fingerprint((source + 0.2 * models.noise()) @ turn, "embeddings")
     [warning] = look([fingerprint(source, "embeddings")], bank)[1]
     assert warning.startswith("null model copy looks like a copy")
+
+
+def test_an_owner_twin_is_no_copy(models):
+    source = models.model()
+    honest = {f"twin-{i}": fingerprint(source + models.noise()) for i in range(2)}
+    bank = models.bank(20) | honest
+    groups = {name: OWNER_TWINS if name in honest else name for name in bank}
+    assert look([fingerprint(source)], bank, groups) == (list(bank), [])
+    copied = fingerprint(source + 5 + 0.01 * models.noise())
+    kept, warnings = look([fingerprint(source)], bank | {"twin-1": copied}, groups)
+    assert kept == list(bank)
+    assert [told.split(":")[0] for told in warnings] == [
+        "owner twin twin-1 answers nearly as source source-0"
+    ]
+    with pytest.raises(NullBankError, match="twin-1, which gives the very answers of source"):
+        look([fingerprint(source)], bank | {"twin-1": fingerprint(source)}, groups)
+
+
+def test_two_probes_are_too_few_to_stand_out(models):
+    bank = {name: fingerprint(one.outputs[:2]) for name, one in models.bank(20).items()}
+    with catch_warnings():
+        simplefilter("error")
+        assert look([fingerprint(models.model()[:2])], bank) == (list(bank), [])

@@ -514,3 +514,13 @@ def test_the_threshold_separates_what_was_called(registry):
     for row in found.rows():
         if row["score"] is not None:
             assert (row["score"] > threshold) == (row["verdict"] == "stolen")
+
+
+def test_owner_twins_are_there_and_no_null_models(world):
+    world.bank(3)
+    world.answers("registry/copy", world.copy())
+    (world.root / "twins").mkdir()
+    with pytest.raises(ArgumentError, match=r"`owner_twins` must hold models, got .* with none"):
+        scan(**world.scan_arguments(owner_twins=world.root / "twins"))
+    with pytest.raises(NullBankError, match=r"leave at least 2 independent models .*, got 0"):
+        scan(**world.scan_arguments(owner_twins=world.root / "bank"))

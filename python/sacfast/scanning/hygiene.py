@@ -33,6 +33,7 @@ from sacfast.fingerprint import Fingerprint
 from sacfast.kernels.canonical import center_of
 from sacfast.scanning.casting import TELLING, left_out
 from sacfast.scanning.modes import fit, mode_of
+from sacfast.scanning.plan import OWNER_TWINS
 from sacfast.text import one_line
 
 #: Kinds fine enough that nearly equal numbers mean one model.
@@ -68,16 +69,18 @@ def looked_over(
     null_bank: Mapping[str, Fingerprint],
     groups: Mapping[str, str],
 ) -> tuple[dict[str, Fingerprint], list[str]]:
-    """The members of a null bank that can serve, and warnings about the bank.
+    """The members of a null bank that can serve, owner twins last, and warnings about the bank.
 
     Args:
         sources, null_bank: Fingerprints by name, all on one probe set.
-        groups: The group of every member.
+        groups: The group of every member; that of owner twins is `OWNER_TWINS`.
 
     Raises:
         NullBankError: If a member gives the very answers of a source.
     """
     bank, same = _without_same_answers(sources, null_bank)
+    twins = {name: bank.pop(name) for name in list(bank) if groups[name] == OWNER_TWINS}
+    bank_and_twins = {**bank, **twins}
     mode = common_mode(mode_of(fingerprint) for fingerprint in sources.values())
     warnings = []
     if mode is not None and len({mode_of(fingerprint) for fingerprint in sources.values()}) > 1:
@@ -86,15 +89,16 @@ def looked_over(
             "scan them one by one to use each one's own"
         )
     if mode is None or len(bank) < 2:
-        return bank, left_out(same) + warnings
+        return bank_and_twins, left_out(same) + warnings
     try:
         nearly, copies = _compared(mode, sources, bank, groups)
+        copies += _no_twins(mode, sources, twins)
     except SacfastError as error:
         told = f"the null bank was not looked over for copies: {one_line(error.message, 300)}"
-        return bank, [*left_out(same), *warnings, told]
+        return bank_and_twins, [*left_out(same), *warnings, told]
     for name in nearly:
-        del bank[name]
-    return bank, left_out(same | nearly) + warnings + copies
+        del bank_and_twins[name]
+    return bank_and_twins, left_out(same | nearly) + warnings + copies
 
 
 def _without_same_answers(
@@ -165,6 +169,25 @@ def _compared(
     return nearly, copies
 
 
+def _no_twins(
+    mode: Mode, sources: Mapping[str, Fingerprint], twins: Mapping[str, Fingerprint]
+) -> list[str]:
+    """Warnings about owner twins that answer as a source does: no other seed comes so near."""
+    owners, members = _known(mode, sources), _known(mode, twins)
+    if mode.kind not in _FINE or not (owners.names and members.names):
+        return []
+    center: Any = center_of(mode.kind)
+    detector = Detector(owners.outputs, [], method="pearson", center=center)
+    near = detector.scores(members.outputs).score
+    return [
+        f"owner twin {name} answers nearly as source {owner}: with a copy for a twin no other copy "
+        "can be told from it. Train twins anew, from another seed"
+        for name, row in zip(members.names, near, strict=True)
+        for owner, score in zip(owners.names, row, strict=True)
+        if score >= _SAME
+    ]
+
+
 def _is_twin(
     i: int, j: int, members: _Known, near: NDArray[np.float64], groups: Mapping[str, str]
 ) -> bool:
@@ -194,6 +217,9 @@ def _standing_out(
         center=center,
     )
     null = detector.null_scores[:, 0]
+    null = null[np.isfinite(null)]
+    if not null.size:  # two probes, in which nothing can be scored
+        return []
     middle = float(np.median(null))
     spread = 1.4826 * float(np.median(np.abs(null - middle)))  # a normal distribution's sd
     scores = detector.scores([members.outputs[i] for i in nearest]).score[:, 0]

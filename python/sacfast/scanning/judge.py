@@ -125,10 +125,8 @@ def judge(
         NullBankError: If fewer than two nulls are left in the sources' own mode, or one of them
             gives the very answers of a source.
     """
-    twins = {name: null_bank[name] for name in null_bank if groups[name] == OWNER_TWINS}
-    independent = {name: null_bank[name] for name in null_bank if name not in twins}
-    bank, told = looked_over(sources, independent, groups)
-    setting = _Setting(sources, {**bank, **twins}, groups, fetch, method, ridge, references, form)
+    bank, told = looked_over(sources, null_bank, groups)
+    setting = _Setting(sources, bank, groups, fetch, method, ridge, references, form)
     result = Judgement(warnings=told)
     scored = []
     source_modes = [mode_of(fingerprint) for fingerprint in sources.values()]

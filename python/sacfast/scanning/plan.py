@@ -132,12 +132,13 @@ def plan_scan(
             f"scan: `null_bank` must hold at least 2 independent models, got {len(bank)}",
             hint="99 or more let a few clear copies among 20 suspects be called",
         )
-    twins = [
-        replace(entry, group=OWNER_TWINS)
-        for path in _several(owner_twins)
-        for entry in _listed("owner_twins", Path(path))
-    ]
-    bank = _unique([*bank, *twins])
+    bank = _unique([*bank, *_owner_twins(owner_twins)])
+    independent = sum(entry.group != OWNER_TWINS for entry in bank)
+    if independent < 2:
+        raise NullBankError(
+            "scan: `owner_twins` must leave at least 2 independent models in `null_bank`, "
+            f"got {independent}"
+        )
     roles = {_place(entry): "null model" for entry in bank}
     roles |= {_place(entry): "source" for entry in source_entries}
     both = {_place(e) for e in bank} & {_place(e) for e in source_entries}
@@ -188,6 +189,16 @@ def _listed(argument: str, path: Path) -> list[Entry]:
     if not path.is_dir():
         raise ArgumentError(f"scan: `{argument}` must be a directory of models, got {path}")
     return list_models(path)
+
+
+def _owner_twins(paths: PathArgument | Sequence[PathArgument]) -> list[Entry]:
+    twins = []
+    for path in map(Path, _several(paths)):
+        listed = _listed("owner_twins", path)
+        if not listed:
+            raise ArgumentError(f"scan: `owner_twins` must hold models, got {path} with none")
+        twins += [replace(entry, group=OWNER_TWINS) for entry in listed]
+    return twins
 
 
 def _several(paths: PathArgument | Sequence[PathArgument]) -> list[PathArgument]:
