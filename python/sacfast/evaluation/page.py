@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sacfast.errors import ArgumentError
 from sacfast.evaluation.comparisons import Comparisons
 from sacfast.files import write_whole
-from sacfast.report.inline import content_policy, script_json
+from sacfast.report.inline import content_policy, script_json, template_environment
 from sacfast.text import visible
 
 if TYPE_CHECKING:
@@ -30,25 +30,18 @@ def write_page(evaluation: Evaluation, target: Path) -> Path:
     Raises:
         ArgumentError: If the file can't be written.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
     own = files("sacfast.evaluation") / "templates"
     style = (files("sacfast.report") / "templates" / "report.css").read_text("utf-8")
     scripts = [get_plotlyjs(), (own / "evaluation.js").read_text("utf-8")]
-    environment = Environment(
-        loader=PackageLoader("sacfast.evaluation"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     statistic = evaluation.facts["statistic"]
     shown = [
         result | {"scores": _scores(comparisons, statistic)}
         for result, comparisons in zip(evaluation.results, evaluation.comparisons, strict=True)
     ]
+    environment = template_environment("sacfast.evaluation")
     page = environment.get_template("evaluation.html.j2").render(
         facts=_facts(evaluation.facts),
         warnings=[visible(warning) for warning in evaluation.facts["warnings"]],

@@ -17,7 +17,7 @@ from sacfast.errors import ArgumentError
 from sacfast.files import write_whole
 from sacfast.report.figures import facets
 from sacfast.report.heatmap import MAX_PROBES, MAX_SOURCES, heat_maps
-from sacfast.report.inline import content_policy, script_json
+from sacfast.report.inline import content_policy, script_json, template_environment
 from sacfast.report.summary import (
     access,
     counts,
@@ -58,7 +58,6 @@ def write_report(store: Store | Path | str, out: Path | str, *, scan: int | None
 
 
 def _page(store: Store, scan: ScanRecord) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
@@ -76,14 +75,8 @@ def _page(store: Store, scan: ScanRecord) -> str:
     }
     assets = files("sacfast.report") / "templates"
     scripts = [get_plotlyjs(), (assets / "report.js").read_text("utf-8")]
-    environment = Environment(
-        loader=PackageLoader("sacfast.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     count = counts(scan)
+    environment = template_environment("sacfast.report")
     return environment.get_template("report.html.j2").render(
         sentence=sentence(scan),
         accused=count["stolen"] > 0,
