@@ -347,6 +347,11 @@ def evaluate(
     """
     from sacfast.evaluation import evaluate as evaluate_models
 
+    for option, path in (("--json", json_out), ("--html", html)):
+        if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
+            raise ArgumentError(
+                f"evaluate: {option} must be a file in an existing folder, got {path}"
+            )
     methods: Any = [name for names in method or ["partial"] for name in names.split(",")]
     found = evaluate_models(
         truth,

@@ -248,6 +248,9 @@ def test_the_command(files, tmp_path):
     run = command(str(truth), str(tmp_path / "e.html"))
     assert run.returncode == 2
     assert "WHAT must be one .jsonl of a scan" in run.stderr
+    run = command(str(truth), str(archives[0]), "--json", str(tmp_path / "nowhere" / "e.json"))
+    assert run.returncode == 2
+    assert "--json must be a file in an existing folder" in " ".join(run.stderr.split())
 
 
 def test_owner_twins_are_no_suspects_but_in_the_bank(files, found):
