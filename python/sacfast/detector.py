@@ -462,7 +462,9 @@ def _decided(bank: list[NDArray[Any]], yes: float) -> list[NDArray[Any]]:
 
 def _flattened(scores: NDArray[Any]) -> NDArray[np.float32]:
     """(N, R) scores as one row of N·R: double-centred, of length 1; zeros where all are equal."""
-    centred = scores - scores.mean(axis=0, dtype=np.float64)
+    _, power = np.frexp(np.abs(scores).max(initial=0.0))
+    scores = np.ldexp(scores.astype(np.float64), -power)  # exact, and squares stay finite
+    centred = scores - scores.mean(axis=0)
     centred -= centred.mean(axis=1, keepdims=True)
     length = float(np.sqrt((centred**2).sum()))
     row = np.zeros(scores.size, dtype=np.float32)

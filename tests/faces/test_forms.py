@@ -93,6 +93,15 @@ def test_owner_twins_are_rows_of_the_bank_and_one_group_in_p(world):
     assert found.p[1:, 0].max() >= 0.5
 
 
+@pytest.mark.parametrize("power", [-900, -100, 100, 1000])
+def test_scores_of_any_size_are_compared(world, power):
+    detector = Detector(world["source"], world["bank"], form="direct")
+    scores = np.asarray(world["source"][0], np.float64)
+    np.testing.assert_array_equal(
+        detector.scores([np.ldexp(scores, power)]).score, detector.scores([scores]).score
+    )
+
+
 def test_owner_twins_tell_theft_from_the_same_training_data(world):
     def spread(**twins):
         detector = Detector(world["source"], world["bank"], form="direct", **twins)
