@@ -73,6 +73,29 @@ def test_the_other_part_and_z(files):
     assert result["attacks"]["fine-tune"]["auc"] == 1.0
 
 
+def test_two_probes_leave_only_the_papers_distance(files):
+    truth, archives = files
+    with pytest.raises(ArgumentError, match="must hold innocent models that can be scored"):
+        evaluate(truth, archives[0], count=2, splits=2)
+    found = evaluate(truth, archives[0], count=2, splits=0)
+    assert [result["method"] for result in found.results] == ["paper"]
+
+
+def test_sources_that_are_silent_are_named(world, tmp_path):
+    truth, archives = world.write(tmp_path)
+    outputs = load_file(archives[0])
+    save_file(
+        {
+            name: one if name[0] == "i" else np.full_like(one, np.nan)
+            for name, one in outputs.items()
+        },
+        archives[0],
+        {"outputs_kind": "logits"},
+    )
+    with pytest.raises(ArgumentError, match=r"at least one stolen model[^$]*can't be compared: s "):
+        evaluate(truth, archives[0], splits=0)
+
+
 def test_attacks_can_be_named(files):
     truth, archives = files
     named = evaluate(truth, archives[:1], attacks=["shift"], splits=0)

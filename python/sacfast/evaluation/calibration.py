@@ -210,6 +210,12 @@ def _summary(tally: _Tally, weights: _Float, splits: int) -> dict[str, Any]:
 
 
 def _uniformity(p: _Float) -> dict[str, Any]:
+    if not p.size:
+        raise ArgumentError(
+            "evaluate: `what` must hold innocent models that can be scored, got none on so few "
+            "probes",
+            hint="with two probes nothing correlates; splits=0 leaves calibration out",
+        )
     counts, _ = np.histogram(np.minimum(p, 1.0), bins=_BINS, range=(0.0, 1.0))
     distance = kolmogorov_smirnov(p)
     return {

@@ -169,7 +169,12 @@ def _of_outputs(
     unfit = comparable(archives, everyone)
     _tell("models can't be compared", [f"{name} ({unfit[name]})" for name in unfit], warnings)
     fit = present - {m.name for m in everyone if m.name in unfit and not m.stolen}
-    cast = roles(truth, part, fit, seed, owner_twins)
+    try:
+        cast = roles(truth, part, fit, seed, owner_twins)
+    except ArgumentError as error:
+        if error.hint is None and warnings:  # which nobody would see
+            raise ArgumentError(error.message, hint=warnings[-1]) from error
+        raise
     if not truth.parted:
         warnings.append(
             "the truth file knows no parts: half of the innocents' groups, drawn by "
