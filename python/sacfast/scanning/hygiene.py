@@ -9,6 +9,7 @@ the sources' own access mode:
     the same answers as another member     left out
     nearly those of another group's member left out: no draw of its own
     far closer to a source than the rest   a warning: it may be a copy
+    an owner twin that is nearly a source  a warning: it is a copy, not another seed
 
 To find copies that hide one another, the members nearest to a source are scored against the rest,
 as suspects are. Measured on networks for CIFAR-10 with a bank of 128, twins of the sources among
