@@ -57,7 +57,12 @@ def work_off(recipes: list[Recipe], data: Path, work: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--data", type=Path, required=True, help="holds cifar10/ and models/")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        help="holds cifar10/ (or torchvision's copy of it) and, if you have them, models/",
+    )
     parser.add_argument("--work", type=Path, required=True, help="for weights and images")
     parser.add_argument("--jobs", type=int, default=2, help="processes of one thread each")
     parser.add_argument("--seed", type=int, default=0, help="another seed, another zoo")

@@ -12,7 +12,7 @@ A CSV table, one row a model. `model`, `source` and `attack` must be there:
     agreement        share of images on which it answers as its source does
     twin             a copy's honest twin: a model made the same way without the source
     twin_agreement   of that twin with the copy's source; the twin's own row may say it instead
-    trained          no: a change that costs nothing, listed, but not pooled
+    trained          no: a disguise or an evasion, listed, but not pooled
 
 Other columns are kept as they are. An empty cell is one that is not known.
 """
@@ -52,7 +52,7 @@ class Model:
         accuracy, agreement, twin_agreement: In [0, 1]; None where not known.
         source_accuracy: Its source's accuracy, from the source's row where its own says nothing.
         twin: The name of its honest twin, "" for none.
-        trained: Whether it took training to make.
+        trained: Whether it is one of the attacks that are pooled unless others are named.
         other: Cells of other columns.
     """
 
