@@ -352,7 +352,7 @@ def evaluate(
             raise ArgumentError(
                 f"evaluate: {option} must be a file in an existing folder, got {path}"
             )
-    methods: Any = [name for names in method or ["partial"] for name in names.split(",")]
+    methods: Any = [n.strip() for names in method or ["partial"] for n in names.split(",")]
     found = evaluate_models(
         truth,
         what,
