@@ -83,6 +83,11 @@ def method_for(asked: Method, kind: str) -> Method:
     return "partial" if asked == "balanced" and kind not in LADDER else asked
 
 
+def sign(method: str) -> float:
+    """-1 for the papers' distance (small = stolen), else 1."""
+    return -1.0 if method == "paper" else 1.0
+
+
 def check_method(function: str, method: str, ridge: Any, *, balances: bool = True) -> None:
     """Raises unless the method and the ridge are ones that a detector takes, of such outputs."""
     if method not in get_args(Method):
@@ -294,7 +299,7 @@ class Detector:
             reasons[i] = not_comparable(suspect, own)
             if reasons[i] is None:
                 by_mask.setdefault(mask.tobytes(), []).append(i)
-        sign = -1.0 if self.method == "paper" else 1.0
+        signed = sign(self.method)
         for key, members in by_mask.items():
             mask = np.frombuffer(key, dtype=bool)
             try:
@@ -307,12 +312,12 @@ class Detector:
                 score[block] = frame.scores([suspects[i][mask] for i in block])
             for some, null in self._nulls_for(frame, suspects, members):
                 p[some] = p_values(
-                    sign * score[some],
-                    sign * null,
+                    signed * score[some],
+                    signed * null,
                     self._codes.tolist(),
                     twins=len(self._bank) - self._members,
                 )
-                z[some] = _z(sign * score[some], sign * null)
+                z[some] = _z(signed * score[some], signed * null)
         for position in np.flatnonzero(np.isnan(score).any(axis=1)).tolist():
             reasons[position] = reasons[position] or _NOTHING_LEFT
         return Scores(score, z, p, 1.0 / (self.nulls + 1), dropped, tuple(reasons))

@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "studies")
     parser.add_argument("--figures", type=Path, default=ROOT / "docs" / "figures")
     parser.add_argument(
-        "--ship", action="store_true", help="write the package's table of access modes too"
+        "--ship", action="store_true", help="write the table of access modes into the package"
     )
     chosen = parser.parse_args(arguments)
     for name in set(chosen.studies) - {*STUDIES, "all"}:
@@ -62,9 +62,8 @@ def main(arguments: list[str] | None = None) -> None:
         if name == "access":
             table = asked.power_table(zoo, rows)
             read_table(table)
-            _write(chosen.out / "access_power.json", table)
-            if chosen.ship:
-                _write(ROOT / "python" / "sacfast" / "access_power.json", table)
+            kept = ROOT / "python" / "sacfast" if chosen.ship else chosen.out
+            _write(kept / "access_power.json", table)
         print(f"{name}: {len(rows)} rows, {time.monotonic() - start:.0f} s")
 
 

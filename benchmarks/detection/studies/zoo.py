@@ -18,9 +18,9 @@ from safetensors import safe_open
 
 from benchmarks.detection.plan import TRAINED
 from sacfast import benjamini_hochberg
-from sacfast.detector import p_values
+from sacfast.detector import p_values, sign
 from sacfast.evaluation.archive import Archive, coarsened, read_archive, shortened
-from sacfast.evaluation.comparisons import Comparisons, Roles, comparable, roles, sign
+from sacfast.evaluation.comparisons import Comparisons, Roles, comparable, roles
 from sacfast.evaluation.measures import measures
 from sacfast.evaluation.truth import Model, Truth, read_truth
 from sacfast.resampling import Draw, Resampling

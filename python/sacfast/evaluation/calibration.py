@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sacfast.detector import Method, method_for, p_values
+from sacfast.detector import Method, method_for, p_values, sign
 from sacfast.errors import ArgumentError
 from sacfast.evaluation.archive import Archive
-from sacfast.evaluation.comparisons import Comparisons, sign
+from sacfast.evaluation.comparisons import Comparisons
 from sacfast.evaluation.truth import Model
 from sacfast.resampling import Draw, Resampling
 from sacfast.statistics import (

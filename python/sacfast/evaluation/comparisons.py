@@ -26,6 +26,7 @@ from sacfast.detector import (
     method_for,
     not_comparable,
     p_values,
+    sign,
     usable_probes,
 )
 from sacfast.errors import ArgumentError
@@ -91,11 +92,6 @@ class Roles:
     suspects: tuple[Model, ...]
     bank: tuple[Model, ...]
     twins: tuple[Model, ...] = ()
-
-
-def sign(method: str) -> float:
-    """-1 for the papers' distance (small = stolen), else 1."""
-    return -1.0 if method == "paper" else 1.0
 
 
 def roles(

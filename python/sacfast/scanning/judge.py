@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sacfast.access import Mode
-from sacfast.detector import TIE, Detector, Form, Method, method_for, p_values
+from sacfast.detector import TIE, Detector, Form, Method, method_for, p_values, sign
 from sacfast.errors import ModelError, NullBankError, SacfastError
 from sacfast.fingerprint import Fingerprint
 from sacfast.kernels.canonical import center_of
@@ -277,7 +277,7 @@ def _conclude(
     all_q = benjamini_hochberg(p)
     called = p[all_q <= fdr * _ROUNDING]
     p_called = float(called.max()) if called.size else math.nan
-    sign = -1.0 if method == "paper" else 1.0
+    signed = sign(method)
     start = 0
     for part in scored:
         mode = str(part.mode)
@@ -298,7 +298,7 @@ def _conclude(
             )
         for v, source in enumerate(sources):
             null = part.null[:, v]
-            threshold = sign * _threshold(sign * null, part.groups, p_called)
+            threshold = signed * _threshold(signed * null, part.groups, p_called)
             result.nulls.append(NullRecord(source, mode, threshold, tuple(map(float, null))))
 
 
