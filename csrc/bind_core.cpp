@@ -18,6 +18,7 @@
 #include "cpu/fri_features.h"
 #include "cpu/inner_products.h"
 #include "cpu/label_correlation.h"
+#include "cpu/level.h"
 #include "cpu/pairwise_distance.h"
 #include "cpu/spd_inverse.h"
 #include "dlpack.h"
@@ -197,6 +198,19 @@ TensorRef ref_of_capsule(const py::capsule& capsule) {
     return TensorRef(address, std::move(shape), std::move(strides), type->second, tensor->device);
 }
 
+std::vector<std::string> level_names() {
+    std::vector<std::string> names;
+    for (const Level one : levels()) names.push_back(level_name(one));
+    return names;
+}
+
+void use_level_named(const std::string& name) {
+    for (const Level one : levels()) {
+        if (level_name(one) == name) return use_level(one);
+    }
+    throw std::invalid_argument("use_level: not a level that this processor can run: " + name);
+}
+
 py::dict build_facts() {
     py::dict facts;
     facts["compiler"] = SACFAST_COMPILER;
@@ -241,6 +255,9 @@ PYBIND11_MODULE(_core, m) {
           py::arg("out"));
     m.def("spd_inverse", &bind_spd_inverse, py::arg("a"), py::arg("out"));
     m.def("build_facts", &build_facts);
+    m.def("levels", &level_names);
+    m.def("level", [] { return level_name(level()); });
+    m.def("use_level", &use_level_named, py::arg("name"));
 }
 
 }  // namespace sacfast

@@ -1,0 +1,261 @@
+// vector.h: the vectors that the kernels in this folder are written with, one form per level.
+//
+//   Floats   Floats::size float32: 16 on v4, 8 on v3, 4 on baseline
+//   Doubles  as many float64, in two registers: the same lanes at twice the precision
+//   Shorts   2 * Floats::size int16
+//   Ints     Floats::size int32: sums of products of Shorts
+//
+// A kernel names no instruction: it uses the operations below. Loads and stores take any address;
+// `stream` an aligned one (it writes past the caches: for results that nobody reads soon).
+// fma rounds once on v3 and v4; the baseline has no fused instruction and rounds twice.
+//
+// keep(x) does nothing to x but tells the compiler that it may have changed: GCC then holds a
+// loaded vector in its register instead of loading it again in every instruction that uses it.
+#pragma once
+
+#include <cstdint>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#define SACFAST_INLINE inline __attribute__((always_inline))
+
+namespace sacfast {
+namespace SACFAST_LEVEL {
+
+#if defined(__AVX512F__)
+
+struct Floats {
+    static constexpr int size = 16;
+    __m512 v;
+};
+struct Doubles {
+    __m512d low, high;
+};
+struct Shorts {
+    __m512i v;
+};
+struct Ints {
+    __m512i v;
+};
+
+SACFAST_INLINE Floats load(const float* p) { return {_mm512_loadu_ps(p)}; }
+SACFAST_INLINE Floats load_first(const float* p, int n) {  // lanes n.. are 0, and not read
+    return {_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1u), p)};
+}
+SACFAST_INLINE Floats all(float x) { return {_mm512_set1_ps(x)}; }
+SACFAST_INLINE void store(float* p, Floats x) { _mm512_storeu_ps(p, x.v); }
+SACFAST_INLINE void stream(float* p, Floats x) { _mm512_stream_ps(p, x.v); }
+SACFAST_INLINE Floats add(Floats a, Floats b) { return {_mm512_add_ps(a.v, b.v)}; }
+SACFAST_INLINE Floats mul(Floats a, Floats b) { return {_mm512_mul_ps(a.v, b.v)}; }
+SACFAST_INLINE Floats max(Floats a, Floats b) { return {_mm512_max_ps(a.v, b.v)}; }
+SACFAST_INLINE Floats min(Floats a, Floats b) { return {_mm512_min_ps(a.v, b.v)}; }
+SACFAST_INLINE Floats fma(Floats a, Floats b, Floats c) {  // a * b + c
+    return {_mm512_fmadd_ps(a.v, b.v, c.v)};
+}
+SACFAST_INLINE void keep(Floats& x) { asm("" : "+v"(x.v)); }
+
+SACFAST_INLINE Doubles load(const double* p) {
+    return {_mm512_loadu_pd(p), _mm512_loadu_pd(p + 8)};
+}
+SACFAST_INLINE Doubles all(double x) { return {_mm512_set1_pd(x), _mm512_set1_pd(x)}; }
+SACFAST_INLINE void store(double* p, Doubles x) {
+    _mm512_storeu_pd(p, x.low);
+    _mm512_storeu_pd(p + 8, x.high);
+}
+SACFAST_INLINE Doubles add(Doubles a, Doubles b) {
+    return {_mm512_add_pd(a.low, b.low), _mm512_add_pd(a.high, b.high)};
+}
+SACFAST_INLINE Doubles sub(Doubles a, Doubles b) {
+    return {_mm512_sub_pd(a.low, b.low), _mm512_sub_pd(a.high, b.high)};
+}
+SACFAST_INLINE Doubles mul(Doubles a, Doubles b) {
+    return {_mm512_mul_pd(a.low, b.low), _mm512_mul_pd(a.high, b.high)};
+}
+SACFAST_INLINE Doubles fma(Doubles a, Doubles b, Doubles c) {
+    return {_mm512_fmadd_pd(a.low, b.low, c.low), _mm512_fmadd_pd(a.high, b.high, c.high)};
+}
+SACFAST_INLINE Doubles widen(Floats x) {
+    return {_mm512_cvtps_pd(_mm512_castps512_ps256(x.v)),
+            _mm512_cvtps_pd(_mm512_extractf32x8_ps(x.v, 1))};
+}
+SACFAST_INLINE Floats narrow(Doubles x) {
+    return {_mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(x.low)),
+                               _mm512_cvtpd_ps(x.high), 1)};
+}
+
+SACFAST_INLINE Shorts load(const std::int16_t* p) { return {_mm512_loadu_si512(p)}; }
+SACFAST_INLINE Shorts max(Shorts a, Shorts b) { return {_mm512_max_epi16(a.v, b.v)}; }
+SACFAST_INLINE void keep(Shorts& x) { asm("" : "+v"(x.v)); }
+SACFAST_INLINE Ints no_ints() { return {_mm512_setzero_si512()}; }
+// acc + the sum of each pair of neighbours in x. GCC 12 spills around the intrinsic: hence asm.
+SACFAST_INLINE void add_pairs(Ints& acc, Shorts x) {
+    const __m512i ones = _mm512_set1_epi16(1);
+    asm("vpdpwssd %2, %1, %0" : "+v"(acc.v) : "v"(x.v), "v"(ones));
+}
+SACFAST_INLINE Ints add(Ints a, Ints b) { return {_mm512_add_epi32(a.v, b.v)}; }
+SACFAST_INLINE void store(std::int32_t* p, Ints x) { _mm512_storeu_si512(p, x.v); }
+
+#elif defined(__AVX2__)
+
+struct Floats {
+    static constexpr int size = 8;
+    __m256 v;
+};
+struct Doubles {
+    __m256d low, high;
+};
+struct Shorts {
+    __m256i v;
+};
+struct Ints {
+    __m256i v;
+};
+
+SACFAST_INLINE Floats load(const float* p) { return {_mm256_loadu_ps(p)}; }
+SACFAST_INLINE Floats load_first(const float* p, int n) {  // lanes n.. are 0, and not read
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return {_mm256_maskload_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32(n), lane))};
+}
+SACFAST_INLINE Floats all(float x) { return {_mm256_set1_ps(x)}; }
+SACFAST_INLINE void store(float* p, Floats x) { _mm256_storeu_ps(p, x.v); }
+SACFAST_INLINE void stream(float* p, Floats x) { _mm256_stream_ps(p, x.v); }
+SACFAST_INLINE Floats add(Floats a, Floats b) { return {_mm256_add_ps(a.v, b.v)}; }
+SACFAST_INLINE Floats mul(Floats a, Floats b) { return {_mm256_mul_ps(a.v, b.v)}; }
+SACFAST_INLINE Floats max(Floats a, Floats b) { return {_mm256_max_ps(a.v, b.v)}; }
+SACFAST_INLINE Floats min(Floats a, Floats b) { return {_mm256_min_ps(a.v, b.v)}; }
+SACFAST_INLINE Floats fma(Floats a, Floats b, Floats c) {  // a * b + c
+    return {_mm256_fmadd_ps(a.v, b.v, c.v)};
+}
+SACFAST_INLINE void keep(Floats& x) { asm("" : "+x"(x.v)); }
+
+SACFAST_INLINE Doubles load(const double* p) {
+    return {_mm256_loadu_pd(p), _mm256_loadu_pd(p + 4)};
+}
+SACFAST_INLINE Doubles all(double x) { return {_mm256_set1_pd(x), _mm256_set1_pd(x)}; }
+SACFAST_INLINE void store(double* p, Doubles x) {
+    _mm256_storeu_pd(p, x.low);
+    _mm256_storeu_pd(p + 4, x.high);
+}
+SACFAST_INLINE Doubles add(Doubles a, Doubles b) {
+    return {_mm256_add_pd(a.low, b.low), _mm256_add_pd(a.high, b.high)};
+}
+SACFAST_INLINE Doubles sub(Doubles a, Doubles b) {
+    return {_mm256_sub_pd(a.low, b.low), _mm256_sub_pd(a.high, b.high)};
+}
+SACFAST_INLINE Doubles mul(Doubles a, Doubles b) {
+    return {_mm256_mul_pd(a.low, b.low), _mm256_mul_pd(a.high, b.high)};
+}
+SACFAST_INLINE Doubles fma(Doubles a, Doubles b, Doubles c) {
+    return {_mm256_fmadd_pd(a.low, b.low, c.low), _mm256_fmadd_pd(a.high, b.high, c.high)};
+}
+SACFAST_INLINE Doubles widen(Floats x) {
+    return {_mm256_cvtps_pd(_mm256_castps256_ps128(x.v)),
+            _mm256_cvtps_pd(_mm256_extractf128_ps(x.v, 1))};
+}
+SACFAST_INLINE Floats narrow(Doubles x) {
+    return {_mm256_set_m128(_mm256_cvtpd_ps(x.high), _mm256_cvtpd_ps(x.low))};
+}
+
+SACFAST_INLINE Shorts load(const std::int16_t* p) {
+    return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))};
+}
+SACFAST_INLINE Shorts max(Shorts a, Shorts b) { return {_mm256_max_epi16(a.v, b.v)}; }
+SACFAST_INLINE void keep(Shorts& x) { asm("" : "+x"(x.v)); }
+SACFAST_INLINE Ints no_ints() { return {_mm256_setzero_si256()}; }
+// acc + the sum of each pair of neighbours in x.
+SACFAST_INLINE void add_pairs(Ints& acc, Shorts x) {
+    acc.v = _mm256_add_epi32(acc.v, _mm256_madd_epi16(x.v, _mm256_set1_epi16(1)));
+}
+SACFAST_INLINE Ints add(Ints a, Ints b) { return {_mm256_add_epi32(a.v, b.v)}; }
+SACFAST_INLINE void store(std::int32_t* p, Ints x) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), x.v);
+}
+
+#else
+
+typedef float Float4 __attribute__((vector_size(16)));
+typedef double Double2 __attribute__((vector_size(16)));
+typedef std::int16_t Short8 __attribute__((vector_size(16)));
+typedef std::int32_t Int4 __attribute__((vector_size(16)));
+
+struct Floats {
+    static constexpr int size = 4;
+    Float4 v;
+};
+struct Doubles {
+    Double2 low, high;
+};
+struct Shorts {
+    Short8 v;
+};
+struct Ints {
+    Int4 v;
+};
+
+SACFAST_INLINE Floats load(const float* p) {
+    Floats x;
+    __builtin_memcpy(&x.v, p, sizeof x.v);
+    return x;
+}
+SACFAST_INLINE Floats load_first(const float* p, int n) {  // lanes n.. are 0, and not read
+    Floats x = {Float4{0.0f, 0.0f, 0.0f, 0.0f}};
+    for (int i = 0; i < n; ++i) x.v[i] = p[i];
+    return x;
+}
+SACFAST_INLINE Floats all(float x) { return {Float4{x, x, x, x}}; }
+SACFAST_INLINE void store(float* p, Floats x) { __builtin_memcpy(p, &x.v, sizeof x.v); }
+SACFAST_INLINE void stream(float* p, Floats x) { store(p, x); }
+SACFAST_INLINE Floats add(Floats a, Floats b) { return {a.v + b.v}; }
+SACFAST_INLINE Floats mul(Floats a, Floats b) { return {a.v * b.v}; }
+// Of a NaN and a number the second operand, as the instructions of the other levels have it.
+SACFAST_INLINE Floats max(Floats a, Floats b) { return {a.v > b.v ? a.v : b.v}; }
+SACFAST_INLINE Floats min(Floats a, Floats b) { return {a.v < b.v ? a.v : b.v}; }
+SACFAST_INLINE Floats fma(Floats a, Floats b, Floats c) { return {a.v * b.v + c.v}; }
+SACFAST_INLINE void keep(Floats&) {}
+
+SACFAST_INLINE Doubles load(const double* p) {
+    Doubles x;
+    __builtin_memcpy(&x.low, p, sizeof x.low);
+    __builtin_memcpy(&x.high, p + 2, sizeof x.high);
+    return x;
+}
+SACFAST_INLINE Doubles all(double x) { return {Double2{x, x}, Double2{x, x}}; }
+SACFAST_INLINE void store(double* p, Doubles x) {
+    __builtin_memcpy(p, &x.low, sizeof x.low);
+    __builtin_memcpy(p + 2, &x.high, sizeof x.high);
+}
+SACFAST_INLINE Doubles add(Doubles a, Doubles b) { return {a.low + b.low, a.high + b.high}; }
+SACFAST_INLINE Doubles sub(Doubles a, Doubles b) { return {a.low - b.low, a.high - b.high}; }
+SACFAST_INLINE Doubles mul(Doubles a, Doubles b) { return {a.low * b.low, a.high * b.high}; }
+SACFAST_INLINE Doubles fma(Doubles a, Doubles b, Doubles c) { return add(mul(a, b), c); }
+SACFAST_INLINE Doubles widen(Floats x) {
+    return {Double2{x.v[0], x.v[1]}, Double2{x.v[2], x.v[3]}};
+}
+SACFAST_INLINE Floats narrow(Doubles x) {
+    return {Float4{static_cast<float>(x.low[0]), static_cast<float>(x.low[1]),
+                   static_cast<float>(x.high[0]), static_cast<float>(x.high[1])}};
+}
+
+SACFAST_INLINE Shorts load(const std::int16_t* p) {
+    Shorts x;
+    __builtin_memcpy(&x.v, p, sizeof x.v);
+    return x;
+}
+SACFAST_INLINE Shorts max(Shorts a, Shorts b) { return {a.v > b.v ? a.v : b.v}; }
+SACFAST_INLINE void keep(Shorts&) {}
+SACFAST_INLINE Ints no_ints() { return {Int4{0, 0, 0, 0}}; }
+// acc + the sum of each pair of neighbours in x: sign-extended odd and even halves of 32 bits.
+SACFAST_INLINE void add_pairs(Ints& acc, Shorts x) {
+    Int4 pairs;
+    __builtin_memcpy(&pairs, &x.v, sizeof pairs);
+    acc.v += (pairs >> 16) + ((pairs << 16) >> 16);
+}
+SACFAST_INLINE Ints add(Ints a, Ints b) { return {a.v + b.v}; }
+SACFAST_INLINE void store(std::int32_t* p, Ints x) { __builtin_memcpy(p, &x.v, sizeof x.v); }
+
+#endif
+
+}  // namespace SACFAST_LEVEL
+}  // namespace sacfast
