@@ -5,6 +5,7 @@
 // bits of a result never depend on the number of threads.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 
@@ -14,5 +15,12 @@ namespace sacfast {
 // of them), and returns when all are done. The first exception that a task throws is thrown again
 // here.
 void parallel_for(std::int64_t tasks, int threads, const std::function<void(std::int64_t)>& body);
+
+// The same with body(task, worker), worker in 0 .. workers(tasks, threads) - 1 and never the same
+// for two tasks at one time: what a worker keeps between its tasks (buffers: the first touch of
+// fresh memory costs more than most tasks) is one element of a vector of that size.
+void parallel_for(std::int64_t tasks, int threads,
+                  const std::function<void(std::int64_t, std::size_t)>& body);
+std::size_t workers(std::int64_t tasks, int threads);
 
 }  // namespace sacfast
