@@ -107,7 +107,7 @@ def test_the_doors_to_foreign_packages():
         "sacfast._cuda": {"kernels/_native.py"},
         "nvidia": {"probes/jpeg.py"},
         "imagecorruptions": {"probes/corruptions.py"},
-        "PIL": {"probes/jpeg.py", "doctor.py", "demo/digits.py", "models/preprocess.py"},
+        "PIL": {"probes/jpeg.py", "doctor.py", "demo/digits.py"},
         "sqlite3": {"store.py"},
         "typer": {"cli.py"},
     }

@@ -4,8 +4,8 @@ A checkpoint says how its inputs are prepared (`pretrained_cfg`: input size, mea
 interpolation, crop). Where it is silent timm's defaults hold. The steps: to luminance for a
 network with one channel; resize so that the shorter side fits (or, with crop_mode "squash",
 both sides); cut the centre; scale to 0..1; subtract the mean, divide by the standard deviation.
-A probe that has the wanted size already is not resampled. Resampling is Pillow's, in whole
-numbers, so the same probes give the same inputs on every machine.
+A probe that has the wanted size already is not resampled. Resampling is Pillow's arithmetic, in
+whole numbers and done here, so the same probes give the same inputs on every machine.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sacfast.errors import ModelError
+from sacfast.probes.resize import INTERPOLATIONS, resized
 
 MAX_SIDE = 1024
-_INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "box", "hamming", "lanczos")
 _CROP_MODES = ("center", "squash")
 _DEFAULT_MEAN = (0.485, 0.456, 0.406)
 _DEFAULT_STD = (0.229, 0.224, 0.225)
@@ -74,7 +74,7 @@ class Preprocessing:
             size,
             _per_channel(config, "mean", _DEFAULT_MEAN, channels),
             _per_channel(config, "std", _DEFAULT_STD, channels),
-            _choice(config, "interpolation", _INTERPOLATIONS, cls.interpolation),
+            _choice(config, "interpolation", INTERPOLATIONS, cls.interpolation),
             float(crop_pct),
             _choice(config, "crop_mode", _CROP_MODES, cls.crop_mode),
         )
@@ -125,13 +125,9 @@ def _luminance(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _resize(
     pixels: NDArray[np.uint8], height: int, width: int, interpolation: str
 ) -> NDArray[np.uint8]:
-    from PIL import Image
-
-    resample = Image.Resampling[interpolation.upper()]
     result = np.empty((len(pixels), height, width, pixels.shape[3]), np.uint8)
     for source, target in zip(pixels, result, strict=True):
-        image = Image.fromarray(source[..., 0] if source.shape[2] == 1 else source)
-        target[...] = np.asarray(image.resize((width, height), resample)).reshape(target.shape)
+        target[...] = resized(source, (height, width), interpolation)
     return result
 
 

@@ -1,11 +1,12 @@
-"""Everything that needs an imaging library: decoding, fitting to a size, the JPEG round trip.
+"""Everything that needs an imaging library, decoding and the JPEG round trip; fitting to a size.
 
 The only module that decodes images, and the only one that knows NVIDIA DALI; both libraries are
 imported where they are used. The round trip
 (encode as JPEG, decode again) is SAC-JC's augmentation. On the CPU DALI's
-`jpeg_compression_distortion` and Pillow give the same bytes (both are libjpeg-turbo with 4:2:0
-chroma), so DALI is used where it is installed and Pillow where it is not, and the probe set is
-the same. DALI's GPU operator computes another rounding: it is used only on request.
+`jpeg_compression_distortion`, Pillow and pillow-simd give the same bytes (all are libjpeg-turbo
+with 4:2:0 chroma), so DALI is used where it is installed and PIL where it is not, and the probe set
+is the same. DALI's GPU operator computes another rounding: it is used only on request. Resizing is
+`resize.resized`, because there the libraries differ.
 
 What decoding does with images that are not plain 8-bit RGB:
 
@@ -31,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sacfast.errors import BackendError, MissingExtraError, ProbeError
+from sacfast.probes.resize import resized
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -103,14 +105,17 @@ def fit(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
         size: Height and width wanted.
 
     Returns:
-        uint8 (height, width, 3), bicubic with Pillow's antialiasing. The crop is taken in the
-        same step, so that a very long image costs no more than a square one.
+        uint8 (height, width, 3), bicubic with antialiasing. The crop is taken in the same step,
+        so that a very long image costs no more than a square one.
     """
-    from PIL import Image, ImageOps
-
-    height, width = size
-    fitted = ImageOps.fit(Image.fromarray(pixels), (width, height), Image.Resampling.BICUBIC)
-    return np.asarray(fitted)
+    height, width = pixels.shape[:2]
+    if (height, width) == size:
+        return pixels
+    wanted, ratio = size[1] / size[0], width / height
+    wide = wanted * height if ratio > wanted else float(width)
+    high = width / wanted if ratio < wanted else float(height)
+    left, top = (width - wide) * 0.5, (height - high) * 0.5
+    return resized(pixels, size, "bicubic", (left, top, left + wide, top + high))
 
 
 def save_png(pixels: NDArray[np.uint8], path: Path) -> None:
@@ -165,7 +170,7 @@ def jpeg_round_trip(
 
 
 def library_versions() -> dict[str, str]:
-    """The libraries that decode and resize, with their versions."""
+    """The libraries that decode, with their versions."""
     import PIL
     from PIL import features
 
