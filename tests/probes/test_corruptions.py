@@ -8,7 +8,9 @@ import sys
 from importlib import metadata
 from typing import Any
 
+import imagecorruptions
 import numpy as np
+import PIL
 import pytest
 
 from sacfast.errors import BackendError, MissingExtraError, ProbeError
@@ -103,6 +105,16 @@ def test_the_library_s_jpeg_is_ours_at_that_quality(images: np.ndarray, severity
     ours = build_probes(images, "jpeg", quality=quality, count=6, select="first")
     np.testing.assert_array_equal(theirs.pixels, ours.pixels)
     assert dict(theirs.parameters) == {"select": "first", "severity": severity, "seed": 0}
+
+
+@pytest.mark.skipif(".post" in PIL.__version__, reason="the oracle is Pillow; this is pillow-simd")
+@pytest.mark.parametrize("severity", range(1, 6))
+def test_pixelation_is_the_library_s(severity: int) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (2, 50, 70, 3), dtype=np.uint8)
+    ours, _ = corrupted(noise, "pixelate", severity=severity, seed=0)
+    for image, made in zip(noise, ours, strict=True):
+        theirs = imagecorruptions.corrupt(image, severity=severity, corruption_name="pixelate")
+        np.testing.assert_array_equal(made, theirs)
 
 
 def test_severity_1_unless_given(images: np.ndarray) -> None:

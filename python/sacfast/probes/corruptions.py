@@ -9,7 +9,8 @@ transform have other kernels and constants, so its images are not the published 
 
 Most of the functions draw from NumPy's global generator. It is seeded for every image and put back
 afterwards, so a probe set depends on its seed alone and nobody else's randomness on its having been
-made; two threads must not do this at once.
+made; two threads must not do this at once. Pixelation alone is done here, with the published
+shares: the library leaves it to PIL, whose resizing depends on its version (see `resize`).
 
 The constants were chosen for images of 224 pixels and are used as they are: on 32x32 a blur of the
 same radius reaches across a third of the image.
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sacfast.errors import BackendError, MissingExtraError, ProbeError
+from sacfast.probes.resize import resized
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,8 +56,8 @@ _PACKAGES = (
     "opencv-python-headless",
     "scikit-image",
     "numba",
-    "pillow",
 )
+_PIXELATED = (0.6, 0.5, 0.4, 0.3, 0.25)  # share of a side that is left, by severity
 
 
 def corrupted(
@@ -90,12 +92,21 @@ def corrupted(
     library = _import_library(name)
     made = np.empty_like(images)
     for i, image in enumerate(images):
+        if name == "pixelate":
+            made[i] = _pixelated(image, _PIXELATED[severity - 1])
+            continue
         # Stream 0 belongs to the selection.
         own_seed = int(np.random.SeedSequence([seed, 1, i]).generate_state(1)[0])
         own = {"seed": own_seed} if name in _OWN_SEED else {}
         with _global_generator(own_seed):
             made[i] = library.corrupt(image, severity=severity, corruption_name=name, **own)
     return made, _versions()
+
+
+def _pixelated(image: NDArray[np.uint8], share: float) -> NDArray[np.uint8]:
+    height, width = image.shape[:2]
+    small = resized(image, (int(height * share), int(width * share)), "box")
+    return resized(small, (height, width), "nearest")
 
 
 @contextmanager
