@@ -6,10 +6,16 @@ import os
 import platform
 from dataclasses import dataclass
 from importlib import import_module, metadata
+from pathlib import Path
 from typing import Any
 
 from sacfast import __version__
 from sacfast.kernels import build_info
+
+_PIL_CURE = (
+    "pip uninstall -y pillow pillow-simd && pip install pillow; "
+    "pillow-simd goes into a folder of its own (docs/probes.md)"
+)
 
 
 @dataclass(frozen=True)
@@ -18,7 +24,8 @@ class Finding:
 
     Attributes:
         what: The part that was looked at.
-        state: "ok", "absent" (an optional part is not there) or "broken".
+        state: "ok", "absent" (an optional part is not there), "warning" (it works, but not as it
+            should) or "broken".
         detail: Version and facts, or what to do.
     """
 
@@ -39,7 +46,7 @@ def check_up() -> list[Finding]:
         ),
         _package("torch", "torch", "runs models"),
         _package("timm", "timm", "builds models from their config.json"),
-        _pillow(),
+        _pil(),
         _package("nvidia.dali", "nvidia-dali-cuda130", "makes JPEG probes", extra="dali"),
         _package("pyarrow", "pyarrow", "writes .parquet", extra="parquet"),
         _package("sklearn", "scikit-learn", "brings the demo's digits", extra="demo"),
@@ -81,11 +88,44 @@ def _package(module: str, package: str, purpose: str, *, extra: str | None = Non
     return Finding(package, "ok", f"{version}, {purpose}")
 
 
-def _pillow() -> Finding:
-    import PIL
-    from PIL import features
+def _pil() -> Finding:
+    """Which PIL is loaded: Pillow and pillow-simd both install themselves as `PIL`."""
+    try:
+        import PIL
+        from PIL import Image, features
+    except (ImportError, OSError, AttributeError) as error:
+        return Finding("PIL", "broken", f"doesn't import ({error}); {_PIL_CURE}")
+    lacking = [
+        name
+        for codec, name in (("jpg_2000", "JPEG 2000"), ("libtiff", "packed TIFF"), ("webp", "WebP"))
+        if not features.check(codec)
+    ]
+    folder = Path(Image.__file__).parent.parent
+    return _judged_pil(PIL.__version__, folder, features.version("libjpeg_turbo"), lacking)
 
-    variant = "pillow-simd" if ".post" in PIL.__version__ else "Pillow"
-    jpeg = features.version("libjpeg_turbo")
-    library = f"libjpeg-turbo {jpeg}" if jpeg else "libjpeg without turbo"
-    return Finding("PIL", "ok", f"{variant} {PIL.__version__} with {library}")
+
+def _judged_pil(version: str, folder: Path, turbo: str | None, lacking: list[str]) -> Finding:
+    """What is to be said of the PIL in `folder`.
+
+    Args:
+        version: What PIL says of itself.
+        folder: Where the package PIL lies; what pip installed there is looked up.
+        turbo: The version of libjpeg-turbo in it; None: another JPEG library.
+        lacking: Formats that it was built without.
+    """
+    name = "pillow-simd" if ".post" in version else "pillow"
+    detail = f"{name} {version} with " + (f"libjpeg-turbo {turbo}" if turbo else "another libjpeg")
+    claims = {
+        found.name.lower().replace("_", "-"): found.version
+        for found in metadata.distributions(path=[str(folder)])
+        if found.name.lower().replace("_", "-") in ("pillow", "pillow-simd")
+    }
+    if claims and claims != {name: version}:
+        installed = " and ".join(f"{claim} {claims[claim]}" for claim in sorted(claims))
+        detail += f", but pip installed {installed} in its place; {_PIL_CURE}"
+        return Finding("PIL", "warning", detail)
+    if not turbo:
+        return Finding("PIL", "warning", f"{detail}: JPEG probes may come out as other bytes")
+    if lacking:
+        detail += f"; images in {', '.join(lacking)} can't be read and are skipped"
+    return Finding("PIL", "ok", detail)

@@ -25,6 +25,7 @@ STYLES = {
     "left out": "dim",
     "ok": "green",
     "absent": "yellow",
+    "warning": "yellow",
     "broken": "bold red",
 }
 
