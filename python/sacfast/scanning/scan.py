@@ -254,7 +254,7 @@ def _ranked(pairs: list[PairRecord]) -> tuple[PairRecord, ...]:
 def _versions() -> dict[str, str]:
     """The versions of everything that shapes a result, without importing any of it."""
     found = {"python": python_version()}
-    for package in ("sacfast", "numpy", "scipy", "pillow", "torch", "timm", "safetensors"):
+    for package in ("sacfast", "numpy", "scipy", "torch", "timm", "safetensors"):
         with suppress(metadata.PackageNotFoundError):
             found[package] = metadata.version(package)
     return found
