@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -56,6 +57,23 @@ inline std::int64_t item_size(DType dtype) {
             return 8;
     }
     throw std::logic_error("item_size: unknown element type");
+}
+
+// The element type of a result.
+template <typename T>
+constexpr DType dtype_of() {
+    if constexpr (std::is_same_v<T, float>) {
+        return DType::float32;
+    } else if constexpr (std::is_same_v<T, double>) {
+        return DType::float64;
+    } else if constexpr (std::is_same_v<T, std::int16_t>) {
+        return DType::int16;
+    } else if constexpr (std::is_same_v<T, std::int64_t>) {
+        return DType::int64;
+    } else {
+        static_assert(std::is_same_v<T, std::uint8_t>, "no kernel writes such numbers");
+        return DType::uint8;
+    }
 }
 
 // Device types as DLPack numbers them.
@@ -156,8 +174,7 @@ class TensorRef {
     // The memory of a result: `size` elements of T, one after the other.
     template <typename T>
     T* output(std::int64_t size) const {
-        constexpr DType wanted = sizeof(T) == 4 ? DType::float32 : DType::float64;
-        if (dtype_ != wanted || size_ != size || !contiguous()) {
+        if (dtype_ != dtype_of<T>() || size_ != size || !contiguous()) {
             throw std::invalid_argument("TensorRef: a result of the wrong type, size or layout");
         }
         if (size > 0 && address_ % alignof(T) != 0) {

@@ -1,0 +1,224 @@
+#include "cpu/correlation_products.h"
+
+#include <algorithm>
+
+#include "cpu/correlation_segments.h"
+#include "cpu/fixed_rows.h"
+#include "cpu/level/row_tiles.h"
+#include "cpu/parallel.h"
+
+namespace sacfast {
+namespace {
+
+constexpr std::int64_t most_models = 64;        // that share one pass over the fixed rows
+constexpr std::int64_t group_bytes = 16 << 20;  // their packs and a piece of their correlations
+constexpr std::int64_t most_pairs = 1 << 16;    // of such a piece
+constexpr std::int64_t strip = 2 * pair_chunk;  // 64 models' and 120 rows' share: 1.5 MB of cache
+constexpr std::int64_t class_rows = 64;         // rows of A^T or B^T that are multiplied at a time
+
+// Unit rows of several models, transposed and stacked: a row holds one class over all probes.
+struct Classes {
+    std::int64_t stride;                 // N and zeros, an odd number of cache lines
+    std::vector<float> values;           // [sum of C][stride]
+    std::vector<float> squares;          // [models][stride] |a_i|^2: 1, or 0 for a zero row
+    std::vector<std::int64_t> first{0};  // of each model's classes, and the end
+
+    explicit Classes(std::int64_t n) : stride((n + 31) / 16 * 16 | 16) {}
+
+    void clear() {
+        values.clear();
+        squares.clear();
+        first.assign(1, 0);
+    }
+    void add_ones(std::int64_t n) {
+        values.resize(values.size() + static_cast<std::size_t>(stride), 0.0f);
+        std::fill_n(values.end() - stride, n, 1.0f);
+        squares.insert(squares.end(), values.end() - stride, values.end());
+        first.push_back(first.back() + 1);
+    }
+    void add(const Matrix& outputs, Center center) {
+        const Pack pack = normalise(centre(outputs, center));
+        const std::size_t start = values.size(), before = squares.size();
+        values.resize(start + static_cast<std::size_t>(outputs.cols * stride), 0.0f);
+        squares.resize(before + static_cast<std::size_t>(stride), 0.0f);
+        for (std::int64_t i = 0; i < outputs.rows; ++i) {
+            double square = 0.0;
+            for (std::int64_t c = 0; c < outputs.cols; ++c) {
+                const float value = pack.column(c)[i];
+                values[start + static_cast<std::size_t>(c * stride + i)] = value;
+                square += static_cast<double>(value) * static_cast<double>(value);
+            }
+            squares[before + static_cast<std::size_t>(i)] = static_cast<float>(square);
+        }
+        first.push_back(first.back() + outputs.cols);
+    }
+    std::int64_t models() const { return static_cast<std::int64_t>(first.size()) - 1; }
+    std::int64_t size() const { return first.back(); }
+};
+
+// sums[i][j] = <row i of a, row j of b>, b in blocks that stay in the cache for all rows of a.
+void multiply(const float* a, std::int64_t rows_a, const float* b, std::int64_t rows_b,
+              std::int64_t stride, std::vector<double>& sums) {
+    sums.assign(static_cast<std::size_t>(rows_a * rows_b), 0.0);
+    for (std::int64_t j = 0; j < rows_b; j += class_rows) {
+        row_tiles().products(a, stride, rows_a, b + j * stride, stride,
+                             std::min(class_rows, rows_b - j), stride, sums.data() + j, rows_b);
+    }
+}
+
+// The sum of squares of a block of a matrix with rows of `stride`.
+double squared(const double* block, std::int64_t rows, std::int64_t cols, std::int64_t stride) {
+    double sum = 0.0;
+    for (std::int64_t i = 0; i < rows; ++i) {
+        for (std::int64_t j = 0; j < cols; ++j) {
+            sum += block[i * stride + j] * block[i * stride + j];
+        }
+    }
+    return sum;
+}
+
+struct Worker {
+    CorrelationSegments segments;
+    std::vector<float> scratch;
+    std::vector<double> sums, diagonal;
+};
+
+class Products {
+  public:
+    Products(const std::vector<Matrix>& models, const Matrix& rows,
+             const std::vector<Matrix>& origins, Center center, double* products, double* squares)
+        : models_(models),
+          fixed_(rows),
+          center_(center),
+          origins_(models[0].rows),
+          products_(products),
+          squares_(squares) {
+        if (origins.empty()) return;
+        origins_.add_ones(models[0].rows);
+        for (const Matrix& origin : origins) origins_.add(origin, center);
+    }
+
+    // Whether the products of a model take fewer operations class by class than pair by pair.
+    bool by_classes(const Matrix& model) const {
+        if (origins_.models() == 0) return false;
+        const double n = static_cast<double>(model.rows), c = static_cast<double>(model.cols);
+        const double pairs = n * (n - 1) / 2;
+        return 2 * n * c * static_cast<double>(origins_.size()) <
+               n * n * c + 2 * pairs * static_cast<double>(fixed_.count());
+    }
+
+    void pairs(std::int64_t first, std::int64_t count, Worker& worker) const {
+        const std::int64_t columns = fixed_.count();
+        double* products = products_ + first * columns;
+        std::fill_n(products, count * columns, 0.0);
+        std::fill_n(squares_ + first, count, 0.0);
+        const auto add = [&](const Segment& segment) {
+            for (std::int64_t p = 0; p < segment.size; p += strip) {
+                const std::int64_t n = std::min(strip, segment.size - p);
+                const std::int64_t padded = std::min(strip, segment.padded - p);
+                const float* rows = segment.rows + p;
+                for (std::int64_t m = 0; m < count; ++m) {
+                    const float* row = rows + m * segment.stride;
+                    row_tiles().products(row, 0, 1, row, 0, 1, padded, squares_ + first + m, 1);
+                }
+                fixed_.pieces(segment.first + p, n, worker.scratch,
+                              [&](const float* data, std::int64_t stride, std::int64_t row,
+                                  std::int64_t rows_b, std::int64_t offset, std::int64_t size) {
+                                  row_tiles().products(rows + offset, segment.stride, count, data,
+                                                       stride, rows_b, size, products + row,
+                                                       columns);
+                              });
+            }
+        };
+        const CorrelationKind kind{center_, Kernel::cosine, 0.0};
+        worker.segments.run(&models_[static_cast<std::size_t>(first)], count, kind, most_pairs,
+                            add);
+    }
+
+    void classes(std::int64_t first, std::int64_t count, Worker& worker) const {
+        const std::int64_t columns = fixed_.count(), stride = origins_.stride;
+        Classes own(models_[0].rows);
+        for (std::int64_t m = 0; m < count; ++m) {
+            own.add(models_[static_cast<std::size_t>(first + m)], center_);
+        }
+        multiply(own.squares.data(), count, origins_.squares.data(), columns, stride,
+                 worker.diagonal);
+        multiply(own.values.data(), own.size(), origins_.values.data(), origins_.size(), stride,
+                 worker.sums);
+        for (std::int64_t m = 0; m < count; ++m) {
+            const std::int64_t row = own.first[static_cast<std::size_t>(m)];
+            const std::int64_t rows = own.first[static_cast<std::size_t>(m) + 1] - row;
+            for (std::int64_t k = 0; k < columns; ++k) {
+                const std::int64_t column = origins_.first[static_cast<std::size_t>(k)];
+                const std::int64_t cols = origins_.first[static_cast<std::size_t>(k) + 1] - column;
+                const double* block = worker.sums.data() + row * origins_.size() + column;
+                products_[(first + m) * columns + k] =
+                    (squared(block, rows, cols, origins_.size()) -
+                     worker.diagonal[static_cast<std::size_t>(m * columns + k)]) /
+                    2;
+            }
+        }
+        for (std::int64_t m = 0; m < count; ++m) {
+            const std::int64_t row = own.first[static_cast<std::size_t>(m)];
+            const std::int64_t rows = own.first[static_cast<std::size_t>(m) + 1] - row;
+            const float* values = own.values.data() + row * stride;
+            const float* square = own.squares.data() + m * stride;
+            multiply(square, 1, square, 1, stride, worker.diagonal);
+            multiply(values, rows, values, rows, stride, worker.sums);
+            squares_[first + m] =
+                (squared(worker.sums.data(), rows, rows, rows) - worker.diagonal[0]) / 2;
+        }
+    }
+
+  private:
+    const std::vector<Matrix>& models_;
+    FixedRows fixed_;
+    Center center_;
+    Classes origins_;
+    double* products_;
+    double* squares_;
+};
+
+// Models of one task, all done in the same way: [first, first + count).
+struct Group {
+    std::int64_t first, count;
+    bool by_classes;
+};
+
+}  // namespace
+
+void correlation_products(const std::vector<Matrix>& models, const Matrix& rows,
+                          const std::vector<Matrix>& origins, Center center, int threads,
+                          double* products, double* squares) {
+    if (models.empty()) return;
+    const Products all(models, rows, origins, center, products, squares);
+    const std::int64_t n = models[0].rows;
+    std::vector<Group> groups;
+    std::int64_t left = 0;  // bytes or classes that the last group still has room for
+    for (std::int64_t s = 0; s < static_cast<std::int64_t>(models.size()); ++s) {
+        const Matrix& model = models[static_cast<std::size_t>(s)];
+        const bool way = all.by_classes(model);
+        const std::int64_t cost =
+            way ? model.cols
+                : 4 * (n * model.cols + std::min(rows.cols, most_pairs + pair_chunk + 8 * n));
+        if (groups.empty() || groups.back().by_classes != way ||
+            groups.back().count == most_models || left < cost) {
+            groups.push_back({s, 0, way});
+            left = way ? class_rows : group_bytes;
+        }
+        ++groups.back().count;
+        left -= cost;
+    }
+    std::vector<Worker> own(workers(static_cast<std::int64_t>(groups.size()), threads));
+    parallel_for(static_cast<std::int64_t>(groups.size()), threads,
+                 [&](std::int64_t task, std::size_t worker) {
+                     const Group& group = groups[static_cast<std::size_t>(task)];
+                     if (group.by_classes) {
+                         all.classes(group.first, group.count, own[worker]);
+                     } else {
+                         all.pairs(group.first, group.count, own[worker]);
+                     }
+                 });
+}
+
+}  // namespace sacfast

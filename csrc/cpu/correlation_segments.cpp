@@ -1,0 +1,63 @@
+#include "cpu/correlation_segments.h"
+
+#include <algorithm>
+
+#include "cpu/level/row_tiles.h"
+
+namespace sacfast {
+namespace {
+
+constexpr std::int64_t row_block = 8;    // rows of one model at a time: a tile of the correlation
+constexpr std::int64_t cache_line = 16;  // float32
+
+std::int64_t rounded_up(std::int64_t n, std::int64_t step) { return (n + step - 1) / step * step; }
+
+}  // namespace
+
+void CorrelationSegments::run(const Matrix* models, std::int64_t count, const CorrelationKind& kind,
+                              std::int64_t capacity,
+                              const std::function<void(const Segment&)>& body) {
+    const std::int64_t n = models[0].rows, pairs = n * (n - 1) / 2;
+    const std::int64_t most = std::min(pairs, capacity + pair_chunk + row_block * n);
+    // An odd number of cache lines: no two rows at one place in the cache.
+    const std::int64_t lines = rounded_up(most, cache_line) / cache_line + 4;
+    const std::int64_t stride = (lines | 1) * cache_line;
+    if (buffer_.size() < static_cast<std::size_t>(count * stride)) {
+        buffer_.resize(static_cast<std::size_t>(count * stride));
+    }
+    rows_.clear();
+    for (std::int64_t m = 0; m < count; ++m) rows_.emplace_back(models[m], kind);
+    std::vector<double> sums(static_cast<std::size_t>(n));
+
+    std::int64_t start = 0, filled = 0;  // the piece's first pair; how much of it is written
+    for (std::int64_t i = 0; i < n;) {
+        while (i < n && filled < capacity) {
+            const std::int64_t end = std::min(n, i + row_block);
+            for (std::int64_t m = 0; m < count; ++m) {
+                for (std::int64_t r = i; r < end; ++r) {
+                    rows_[static_cast<std::size_t>(m)].row(
+                        r, sums.data(), buffer_.data() + m * stride + packed_offset(r, n) - start);
+                }
+            }
+            filled = packed_offset(end, n) - start;
+            i = end;
+        }
+        const bool last = start + filled == pairs;
+        const std::int64_t size = last ? filled : filled / pair_chunk * pair_chunk;
+        const std::int64_t padded = rounded_up(size, row_tiles().lanes);
+        for (std::int64_t m = 0; last && m < count; ++m) {
+            float* row = buffer_.data() + m * stride;
+            std::fill(row + size, row + padded, 0.0f);
+        }
+        if (size > 0) body(Segment{buffer_.data(), stride, start, size, padded});
+        if (last) break;
+        for (std::int64_t m = 0; m < count; ++m) {
+            float* row = buffer_.data() + m * stride;
+            std::copy(row + size, row + filled, row);
+        }
+        start += size;
+        filled -= size;
+    }
+}
+
+}  // namespace sacfast

@@ -1,0 +1,100 @@
+"""What the detector asks of many suspects at once, in one call each.
+
+`usable_rows` says which probes a model answered in a way that can be compared, and
+`correlation_products` takes the inner products of each suspect's correlation with the fixed rows of
+the partial score, without keeping a correlation. Internal: NumPy arrays only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sacfast.errors import ArgumentError, ShapeError
+from sacfast.kernels import _check
+from sacfast.kernels._native import core, threads
+from sacfast.kernels._tensors import array
+
+Float64 = NDArray[np.float64]
+Outputs = NDArray[Any] | Sequence[NDArray[Any]]
+
+
+def usable_rows(
+    outputs: Outputs, *, constants: bool = False
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which rows of each model can be compared, and which models answer the same on all of those.
+
+    Args:
+        outputs: (S, N, C), or a list of (N, C_s); any floating-point type and strides.
+        constants: Whether a row of equal numbers is an answer like any other.
+
+    Returns:
+        (S, N) bool: the row is finite and, unless `constants`, not constant (max == min); and
+        (S,) bool: all usable rows of the model are equal (also where there are fewer than two).
+
+    Raises:
+        ShapeError: If `outputs` has another shape.
+        DtypeError: If it is no floating-point array.
+    """
+    models = _check.models("usable_rows", "outputs", outputs, one=False)
+    usable = np.empty((models.count, models.probes or 0), dtype=np.uint8)
+    same = np.empty(models.count, dtype=np.uint8)
+    core().usable_rows(models.refs, constants, threads(), _ref(usable), _ref(same))
+    return usable.view(np.bool_), same.view(np.bool_)
+
+
+def correlation_products(
+    outputs: Outputs,
+    rows: NDArray[Any],
+    origins: Outputs = (),
+    *,
+    center: str = "double",
+) -> tuple[Float64, Float64]:
+    """Inner products of each model's packed correlation with fixed rows, and with itself.
+
+    Args:
+        outputs: (S, N, C), or a list of (N, C_s); any floating-point type and strides.
+        rows: (K, P) fixed rows, P = N(N-1)/2: ones, then packed correlations.
+        origins: The K-1 models' outputs whose correlations follow the ones, like `outputs`; without
+            them the products are taken pair by pair, with them class by class where that takes
+            fewer operations.
+        center: See `correlation`; of `outputs` and `origins` alike.
+
+    Returns:
+        float64 (S, K) and (S,). Each number depends on its own model and row only, and on N, C and
+        the origins' numbers of classes: not on the batch or the threads.
+
+    Raises:
+        ShapeError: If the shapes do not go together.
+        DtypeError: If an array is none of floats.
+        ArgumentError: If `center` is not one that is taken.
+    """
+    name = "correlation_products"
+    _check.choice(name, "center", center, _check.CENTERS)
+    models = _check.models(name, "outputs", outputs, one=False)
+    fixed = _check.matrix(name, "rows", rows, "(K, P)")
+    made_of = _check.models(name, "origins", origins, one=False)
+    count, pairs = fixed.shape
+    if models.probes is not None and pairs != _check.pairs(models.probes):
+        raise ShapeError(
+            f"{name}: `rows` must be (K, {_check.pairs(models.probes)}) for N = {models.probes} "
+            f"probes, got {fixed.shape}"
+        )
+    if made_of.count and (made_of.count + 1 != count or made_of.probes != models.probes):
+        raise ArgumentError(
+            f"{name}: `origins` must be {count - 1} models on {models.probes} probes, got "
+            f"{made_of.count} on {made_of.probes}"
+        )
+    products = np.empty((models.count, count))
+    squares = np.empty(models.count)
+    core().correlation_products(
+        models.refs, fixed.ref, made_of.refs, center, threads(), _ref(products), _ref(squares)
+    )
+    return products, squares
+
+
+def _ref(out: NDArray[Any]) -> Any:
+    return array("products", "out", out, ("float64", "uint8")).ref
