@@ -1,7 +1,8 @@
-# make demo      see stolen models found: installs into .venv, then runs `sacfast demo`
-# make test      the tests, lint and types (at most 12 minutes after the install)
-# make test-all  the long tests too
-# make clean     removes .venv, build/ and caches
+# make demo       see stolen models found: installs into .venv, then runs `sacfast demo`
+# make test       the tests, lint and types (at most 12 minutes after the install)
+# make test-all   the long tests too
+# make test-simd  the tests of the probes under pillow-simd (needs libjpeg-dev and zlib1g-dev)
+# make clean      removes .venv, build/ and caches
 #
 # Every target sets itself up; a second run reuses .venv and installs again only what changed.
 # PYTHON=python3.12 picks an interpreter, VENV=/elsewhere another place.
@@ -9,6 +10,11 @@
 PYTHON ?= python3
 VENV   ?= .venv
 EXTRAS := dali,demo,test
+
+# pillow-simd installs itself as PIL, like Pillow; so it gets a folder of its own, put before Pillow.
+PILLOW_SIMD := 12.1.1.post0
+SIMD        := $(abspath $(VENV))/pillow-simd
+AVX2        := $(shell grep -qsw avx2 /proc/cpuinfo && echo -mavx2)
 
 PIP     := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 SOURCES := $(shell find csrc python -type f \( -name '*.py' -o -name '*.pyi' -o -name '*.cpp' \
@@ -18,7 +24,7 @@ SOURCES := $(shell find csrc python -type f \( -name '*.py' -o -name '*.pyi' -o 
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PYTEST_ADDOPTS
 
 .DELETE_ON_ERROR:
-.PHONY: help install demo test test-all clean
+.PHONY: help install demo test test-all test-simd clean
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
@@ -45,6 +51,21 @@ test: install
 
 test-all: install
 	$(VENV)/bin/python -m pytest
+
+# The wheel cache does not tell a build for AVX2 from one without, so it is left out.
+$(SIMD)/.$(PILLOW_SIMD): | $(VENV)/.created
+	@printf '#include <stdio.h>\n#include <jpeglib.h>\n#include <zlib.h>\n' | cc -E -x c - >/dev/null || \
+	{ echo "test-simd builds pillow-simd: it needs a C compiler and the headers of libjpeg-turbo and" \
+	  "zlib, on Debian: apt-get install gcc libjpeg-dev zlib1g-dev" >&2; exit 1; }
+	@echo "Building pillow-simd $(PILLOW_SIMD) into $(SIMD) (half a minute) ..."
+	@rm -rf $(SIMD)
+	@CC="cc $(AVX2)" $(PIP) install --no-deps --no-binary pillow-simd --no-cache-dir \
+	  --target $(SIMD) pillow-simd==$(PILLOW_SIMD)
+	@touch $@
+
+test-simd: install $(SIMD)/.$(PILLOW_SIMD)
+	@PYTHONPATH=$(SIMD) $(VENV)/bin/python -c 'import PIL, sys; sys.exit(0 if "$(PILLOW_SIMD)" == PIL.__version__ else "not pillow-simd: " + PIL.__file__)'
+	PYTHONPATH=$(SIMD) $(VENV)/bin/python -m pytest -m "not long" tests/probes tests/test_doctor.py
 
 clean:
 	rm -rf $(VENV) build sacfast-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
