@@ -105,6 +105,16 @@ void bind_label_correlation(const TensorRef& labels, int threads, const TensorRe
     label_correlation(all, threads, packed);
 }
 
+void bind_label_distance(const TensorRef& a, const std::optional<TensorRef>& b, int threads,
+                         const TensorRef& out) {
+    const Matrix left = a.matrix();
+    const Matrix right = b ? b->matrix() : left;
+    require(left.cols == right.cols && left.cols >= 2, "rows of different lengths, or no pairs");
+    float* distance = out.output<float>(left.rows * right.rows);
+    const py::gil_scoped_release released;
+    label_distance(left, b ? &right : nullptr, threads, distance);
+}
+
 void bind_pairwise_distance(const TensorRef& a, const std::optional<TensorRef>& b, int threads,
                             const TensorRef& out) {
     const Matrix left = a.matrix();
@@ -243,6 +253,8 @@ PYBIND11_MODULE(_core, m) {
     m.def("correlation", &bind_correlation, py::arg("outputs"), py::arg("center"),
           py::arg("kernel"), py::arg("sigma"), py::arg("threads"), py::arg("out"));
     m.def("label_correlation", &bind_label_correlation, py::arg("labels"), py::arg("threads"),
+          py::arg("out"));
+    m.def("label_distance", &bind_label_distance, py::arg("a"), py::arg("b"), py::arg("threads"),
           py::arg("out"));
     m.def("pairwise_distance", &bind_pairwise_distance, py::arg("a"), py::arg("b"),
           py::arg("threads"), py::arg("out"));

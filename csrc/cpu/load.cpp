@@ -1,35 +1,14 @@
 #include "cpu/load.h"
 
+#include <algorithm>
 #include <cstring>
+
+#include "cpu/level/convert.h"
 
 namespace sacfast {
 namespace {
 
-float float_of_bits(std::uint32_t bits) {
-    float value;
-    std::memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-struct Half {
-    std::uint16_t bits;
-    operator float() const {
-        const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000u) << 16;
-        const std::uint32_t exponent = (bits >> 10) & 0x1fu;
-        const std::uint32_t fraction = bits & 0x3ffu;
-        if (exponent == 0) {  // zero and subnormals: fraction * 2^-24, exact in float32
-            const float magnitude = static_cast<float>(fraction) * 0x1p-24f;
-            return sign ? -magnitude : magnitude;
-        }
-        const std::uint32_t wide = exponent == 31 ? 255u : exponent + 112u;
-        return float_of_bits(sign | (wide << 23) | (fraction << 13));
-    }
-};
-
-struct BFloat {
-    std::uint16_t bits;
-    operator float() const { return float_of_bits(static_cast<std::uint32_t>(bits) << 16); }
-};
+constexpr std::int64_t block = 1024;  // elements gathered before they are converted: 8 KB at most
 
 template <typename From, typename To>
 void copy(const Vector& in, To* out) {
@@ -41,7 +20,7 @@ void copy(const Vector& in, To* out) {
     }
 }
 
-// Elements that lie one after the other: a constant stride lets the compiler vectorise.
+// Elements of the type wanted, or whole numbers: nothing to convert, or nothing worth a vector.
 template <typename From, typename To>
 void copy_any(const Vector& in, To* out) {
     if (in.stride == static_cast<std::int64_t>(sizeof(From))) {
@@ -51,15 +30,31 @@ void copy_any(const Vector& in, To* out) {
     }
 }
 
-template <typename To>
-void load_floats(const Vector& in, To* out) {
+// Elements one after the other are converted in place; others are gathered first.
+template <typename From, typename To>
+void convert_any(const Vector& in, void (*converted)(const std::byte*, std::int64_t, To*),
+                 To* out) {
+    if (in.stride == static_cast<std::int64_t>(sizeof(From))) {
+        return converted(in.data, in.size, out);
+    }
+    From gathered[block];
+    for (std::int64_t first = 0; first < in.size; first += block) {
+        const std::int64_t size = std::min(block, in.size - first);
+        copy<From>(Vector{in.data + first * in.stride, size, in.stride, in.dtype}, gathered);
+        converted(reinterpret_cast<const std::byte*>(gathered), size, out + first);
+    }
+}
+
+}  // namespace
+
+void load(const Vector& in, double* out) {
     switch (in.dtype) {
         case DType::float16:
-            return copy_any<Half>(in, out);
+            return convert_any<std::uint16_t>(in, convert().halves_to_doubles, out);
         case DType::bfloat16:
-            return copy_any<BFloat>(in, out);
+            return convert_any<std::uint16_t>(in, convert().bfloats_to_doubles, out);
         case DType::float32:
-            return copy_any<float>(in, out);
+            return convert_any<float>(in, convert().floats_to_doubles, out);
         case DType::float64:
             return copy_any<double>(in, out);
         default:
@@ -67,10 +62,20 @@ void load_floats(const Vector& in, To* out) {
     }
 }
 
-}  // namespace
-
-void load(const Vector& in, double* out) { load_floats(in, out); }
-void load(const Vector& in, float* out) { load_floats(in, out); }
+void load(const Vector& in, float* out) {
+    switch (in.dtype) {
+        case DType::float16:
+            return convert_any<std::uint16_t>(in, convert().halves_to_floats, out);
+        case DType::bfloat16:
+            return convert_any<std::uint16_t>(in, convert().bfloats_to_floats, out);
+        case DType::float32:
+            return copy_any<float>(in, out);
+        case DType::float64:
+            return convert_any<double>(in, convert().doubles_to_floats, out);
+        default:
+            throw std::invalid_argument("load: not a floating-point type");
+    }
+}
 
 void load_labels(const Vector& in, std::int64_t* out) {
     switch (in.dtype) {

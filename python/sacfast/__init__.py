@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from sacfast.fingerprint import Fingerprint, FingerprintKey
     from sacfast.kernels import build_info
     from sacfast.kernels.canonical import access_mode, canonical_outputs
-    from sacfast.kernels.correlation import correlation, label_correlation, unpack
+    from sacfast.kernels.correlation import correlation, unpack
     from sacfast.kernels.distance import correlation_distance, pairwise_distance, paper_scale
     from sacfast.kernels.fri import fri_features
+    from sacfast.kernels.labels import label_correlation, label_distance
     from sacfast.probes import ProbeSet, build_probes, export_probes
     from sacfast.registry import list_models
     from sacfast.report import write_report
@@ -69,6 +70,7 @@ _HOME = {
     "fri": "faces",
     "fri_features": "kernels",
     "label_correlation": "kernels",
+    "label_distance": "kernels",
     "list_models": "registry",
     "pairwise_distance": "kernels",
     "paper_scale": "kernels",
@@ -106,6 +108,7 @@ __all__ = [
     "fri",
     "fri_features",
     "label_correlation",
+    "label_distance",
     "list_models",
     "pairwise_distance",
     "paper_scale",

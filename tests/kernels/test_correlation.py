@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sacfast.errors import ArgumentError, DtypeError, ShapeError
-from sacfast.kernels import correlation, label_correlation, reference, unpack
+from sacfast.kernels import correlation, reference, unpack
 from tests import tolerances
 
 CENTERS = ("double", "row", "none")
@@ -297,35 +297,6 @@ def test_law_within_minus_one_and_one(case, center):
     assert 1 - tolerances.CORRELATION <= packed.max() <= 1
 
 
-# ---- labels ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "dtype", [np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64]
-)
-def test_label_correlation_agrees_with_the_oracle(rng, dtype):
-    labels = rng.integers(0, 4, (3, 17)).astype(dtype)
-    labels[0, :2] = np.iinfo(dtype).max
-    labels[1, :2] = np.iinfo(dtype).min
-    np.testing.assert_array_equal(label_correlation(labels), reference.label_correlation(labels))
-    np.testing.assert_array_equal(label_correlation(labels[1]), label_correlation(labels)[1])
-    np.testing.assert_array_equal(
-        label_correlation(labels[:, ::-2]), label_correlation(labels[:, ::-2].copy())
-    )
-
-
-def test_label_correlation_ignores_what_labels_are_called(rng):
-    labels = rng.integers(0, 10, (5, 40))
-    renamed = rng.permutation(10)[labels]
-    np.testing.assert_array_equal(label_correlation(renamed), label_correlation(labels))
-
-
-def test_label_correlation_gives_torch_for_torch():
-    packed = label_correlation(torch.tensor([3, 1, 3]))
-    assert isinstance(packed, torch.Tensor)
-    assert packed.tolist() == [0.0, 1.0, 0.0]
-
-
 # ---- the square matrix -------------------------------------------------------------------------
 
 
@@ -382,9 +353,6 @@ def test_unpack_of_one_probe_is_a_one():
         (lambda x: correlation(x, kernel="rbf", sigma=10**400), ArgumentError, "positive and fini"),
         (lambda x: correlation(x, kernel="rbf", rbf_normalized=x), DtypeError, "must be a bool"),
         (lambda x: correlation(x, rbf_normalized=True), ArgumentError, "`rbf_normalized` must go"),
-        (lambda x: label_correlation(x), DtypeError, "`labels` must be integers, got float64"),
-        (lambda x: label_correlation(np.ones((2, 0), int)), ShapeError, "`labels` must be"),
-        (lambda x: label_correlation(np.ones((2, 2, 2), int)), ShapeError, "`labels` must be"),
         (lambda x: unpack(x, 5), ShapeError, r"must be \(..., 10\) for n = 5, got \(2, 4, 3\)"),
         (lambda x: unpack(x, 0), ArgumentError, "`n` must be >= 1, got 0"),
         (lambda x: unpack(x, 2.0), DtypeError, "`n` must be an integer, got float"),

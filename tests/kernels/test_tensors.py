@@ -20,7 +20,6 @@ from sacfast.kernels import (
     unpack,
 )
 from sacfast.kernels._tensors import DECISIONS, as_numpy
-from sacfast.kernels.linear import inner_products
 
 
 class Foreign:
@@ -118,15 +117,6 @@ def test_rows_that_share_memory(rng):
     one = rng.normal(size=(1, 9, 6))
     packed = correlation(np.broadcast_to(one, (4, 9, 6)))
     np.testing.assert_array_equal(packed, np.repeat(correlation(one), 4, axis=0))
-
-
-@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
-def test_every_16_bit_float_is_read_exactly(dtype):
-    values = np.arange(2**16, dtype=np.uint16).view(dtype)[:, None]
-    read = inner_products(values, np.ones((1, 1)))
-    with np.errstate(invalid="ignore"):  # NaN with odd bits
-        expected = values.astype(np.float64)
-    np.testing.assert_array_equal(read, expected)
 
 
 class Tensor(ctypes.Structure):

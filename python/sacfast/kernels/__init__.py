@@ -2,8 +2,9 @@
 
 Each public function checks its arguments, allocates its result, makes one call into the compiled
 module and returns. `correlation` turns a model's outputs into its similarity structure, `distance`
-compares structures, `fri` makes outputs out of face embeddings, `canonical` brings whatever a model
-answers into the form that the correlation takes, and `linear` serves the detector.
+compares structures, `labels` does both for labels, `fri` makes outputs out of face embeddings,
+`canonical` brings whatever a model answers into the form that the correlation takes, and `linear`
+serves the detector.
 
 `reference` says in plain NumPy what each of them computes; `torch_reference` is the best that
 batched PyTorch does. Neither is used by the package itself: the first judges, the second races.
@@ -13,9 +14,10 @@ from __future__ import annotations
 
 from sacfast.kernels._native import build_info
 from sacfast.kernels.canonical import access_mode, canonical_outputs
-from sacfast.kernels.correlation import correlation, label_correlation, unpack
+from sacfast.kernels.correlation import correlation, unpack
 from sacfast.kernels.distance import correlation_distance, pairwise_distance, paper_scale
 from sacfast.kernels.fri import fri_features
+from sacfast.kernels.labels import label_correlation, label_distance
 
 __all__ = [
     "access_mode",
@@ -25,6 +27,7 @@ __all__ = [
     "correlation_distance",
     "fri_features",
     "label_correlation",
+    "label_distance",
     "pairwise_distance",
     "paper_scale",
     "unpack",

@@ -1,8 +1,7 @@
 """Correlations: the similarity structure of one model's outputs.
 
-docs/method.md, "Correlation". `correlation` is what everything else is made of; `label_correlation`
-serves services that answer with a label only; `unpack` makes the square matrix for people to look
-at.
+docs/method.md, "Correlation". `correlation` is what everything else is made of; `unpack` makes the
+square matrix for people to look at.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import numpy as np
 from sacfast.errors import ShapeError
 from sacfast.kernels import _check
 from sacfast.kernels._native import core, threads
-from sacfast.kernels._tensors import FLOATS, INTEGERS, array, as_numpy, result
+from sacfast.kernels._tensors import FLOATS, array, as_numpy, result
 
 
 def correlation(
@@ -72,36 +71,6 @@ def correlation(
     shape = (length,) if models.single else (models.count, length)
     packed, ref = result(name, shape, models.arrays, out)
     core().correlation(models.refs, *kind, threads(), ref)
-    return packed
-
-
-def label_correlation(labels: Any) -> Any:
-    """Packed correlations of labels: 1 where two probes got the same label, else 0.
-
-    It does not change when the labels are renamed, as agreement of labels does.
-
-    Args:
-        labels: integers of any width, (S, N) or (N,).
-
-    Returns:
-        float32 (S, P) or (P,), P = N(N-1)/2.
-
-    Raises:
-        ShapeError: If `labels` has another shape, or no probes.
-        DtypeError: If it is no array of integers.
-        BackendError: If its memory is not the CPU's.
-
-    Source: ours; the correlation of SAC with one-hot outputs and center="none".
-    """
-    given = array("label_correlation", "labels", labels, INTEGERS)
-    if len(given.shape) not in (1, 2) or given.shape[-1] == 0:
-        raise ShapeError(
-            "label_correlation: `labels` must be (S, N) or (N,) with at least one probe, "
-            f"got {given.shape}"
-        )
-    shape = (*given.shape[:-1], _check.pairs(given.shape[-1]))
-    packed, ref = result("label_correlation", shape, (given,))
-    core().label_correlation(given.ref, threads(), ref)
     return packed
 
 
