@@ -2,104 +2,144 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
+#include "cpu/level/outer_tiles.h"
 #include "cpu/parallel.h"
+#include "cpu/rbf.h"
 
 namespace sacfast {
 namespace {
 
-constexpr std::int64_t row_block = 16;  // rows of one model per task, where a model is split
+constexpr std::int64_t segment = 6144;       // pairs of scratch: half of an L1 cache
+constexpr std::int64_t cached = 1 << 20;     // results of more pairs are written past the caches
+constexpr std::int64_t task_cost = 4 << 20;  // multiply-adds: ten times a thread's start
+constexpr std::int64_t pair_cost = 16;       // of a pair, beside its classes
 
-// Of an even number of values the mean of the middle two, as NumPy has it; NaN where one is NaN.
-double median(std::vector<double> x) {
-    if (x.empty()) return 0.0;
-    if (std::any_of(x.begin(), x.end(), [](double d) { return std::isnan(d); })) {
-        return std::numeric_limits<double>::quiet_NaN();
+// Memory to be fetched, a part at a time.
+struct Ahead {
+    const std::byte* at;
+    std::int64_t bytes;
+
+    void fetch(std::int64_t part) {
+        part = std::min(part, bytes);
+        for (std::int64_t b = 0; b < part; b += 64) __builtin_prefetch(at + b, 0, 2);
+        at += part;
+        bytes -= part;
     }
-    const auto middle = x.begin() + static_cast<std::ptrdiff_t>(x.size() / 2);
-    std::nth_element(x.begin(), middle, x.end());
-    if (x.size() % 2 == 1) return *middle;
-    return (*std::max_element(x.begin(), middle) + *middle) / 2;
+};
+
+// Outputs that lie in one piece; of others nothing is fetched.
+Ahead ahead_of(const Matrix& m) {
+    const std::int64_t row = m.cols * item_size(m.dtype);
+    const bool whole = m.row_stride == row && m.col_stride == item_size(m.dtype);
+    return {m.data, whole ? m.rows * row : 0};
 }
 
-// Packed ||a_i - a_j|| / sigma.
-std::vector<double> rbf_distances(Centred centred, double sigma) {
-    const std::int64_t n = centred.rows, cols = centred.cols;
-    double size = 0.0;
-    for (double v : centred.values) size = std::max(size, std::fabs(v));
-    int exponent = 0;
-    if (std::isfinite(size)) std::frexp(size, &exponent);
-    for (double& v : centred.values) v = std::ldexp(v, -exponent);
-
-    std::vector<double> distances(static_cast<std::size_t>(n * (n - 1) / 2));
-    double* out = distances.data();
-    for (std::int64_t i = 0; i < n; ++i) {
-        const double* a = centred.row(i);
-        for (std::int64_t j = i + 1; j < n; ++j) {
-            const double* b = centred.row(j);
-            double squares = 0.0;
-            for (std::int64_t c = 0; c < cols; ++c) squares += (a[c] - b[c]) * (a[c] - b[c]);
-            *out++ = std::sqrt(squares);
+// Rows first .. last - 1 of one model of n, through scratch, to their places in the result.
+void write_rows(const CorrelationRows& model, std::int64_t n, std::int64_t first, std::int64_t last,
+                bool past_caches, Ahead ahead, Buffer<float>& buffer, float* packed) {
+    float* scratch = buffer.at_least(segment + row_strip * n + outer_slack);
+    const std::int64_t strips = (last - first + row_strip - 1) / row_strip;
+    const std::int64_t part = strips == 0 ? 0 : (ahead.bytes / strips + 64) / 64 * 64;
+    for (std::int64_t i = first; i < last;) {
+        const std::int64_t start = packed_offset(i, n);
+        std::int64_t filled = 0;
+        while (i < last && filled < segment) {
+            ahead.fetch(part);
+            const std::int64_t end = std::min(i + row_strip, last);
+            model.rows(i, end, scratch + filled);
+            filled = packed_offset(end, n) - start;
+            i = end;
         }
+        outer_tiles().write(scratch, filled, past_caches, packed + start);
     }
-    double unit = std::ldexp(sigma, -exponent);
-    if (sigma == 0.0) {
-        unit = median(distances);
-        if (unit == 0.0) unit = std::ldexp(1.0, -exponent);
+}
+
+struct Worker {
+    CorrelationRows model;
+    Buffer<float> scratch;
+};
+
+// One task per run of rows of each model in turn.
+void split_models(const std::vector<Matrix>& models, const CorrelationKind& kind, int threads,
+                  bool past_caches, float* packed) {
+    const std::int64_t n = models[0].rows, pairs = n * (n - 1) / 2;
+    CorrelationRows model;
+    for (const Matrix& outputs : models) {
+        model.prepare(outputs, kind);
+        const std::int64_t least = std::max(segment, task_cost / (outputs.cols + pair_cost));
+        std::vector<std::int64_t> first;  // row of each task, and the end
+        for (std::int64_t i = 0, start = 0; i < n; i += row_strip) {
+            if (i == 0 || packed_offset(i, n) - start >= least) {
+                first.push_back(i);
+                start = packed_offset(i, n);
+            }
+        }
+        const std::int64_t tasks = static_cast<std::int64_t>(first.size());
+        first.push_back(n);
+        std::vector<Buffer<float>> scratch(workers(tasks, threads));
+        parallel_for(tasks, threads, [&](std::int64_t task, std::size_t worker) {
+            const auto t = static_cast<std::size_t>(task);
+            write_rows(model, n, first[t], first[t + 1], past_caches, {nullptr, 0}, scratch[worker],
+                       packed);
+        });
+        packed += pairs;
     }
-    for (double& d : distances) {
-        if (d != 0.0) d /= unit;  // a unit far below the distances may have become 0
-    }
-    return distances;
 }
 
 }  // namespace
 
-CorrelationRows::CorrelationRows(const Matrix& outputs, const CorrelationKind& kind)
-    : kernel_(kind.kernel), rows_(outputs.rows), pack_{} {
-    Centred centred = centre(outputs, kind.center);
+void CorrelationRows::prepare(const Matrix& outputs, const CorrelationKind& kind) {
+    kernel_ = kind.kernel;
+    rows_ = outputs.rows;
     if (kernel_ == Kernel::rbf) {
-        distances_ = rbf_distances(std::move(centred), kind.sigma);
+        distances_ = rbf_distances(outputs, kind.center, kind.sigma);
     } else {
-        pack_ = normalise(centred);
+        pack_.make(outputs, kind.center);
     }
 }
 
-void CorrelationRows::row(std::int64_t i, double* sums, float* out) const {
-    const std::int64_t n = rows_ - i - 1;
+void CorrelationRows::rows(std::int64_t first, std::int64_t last, float* out) const {
+    const std::int64_t size = packed_offset(last, rows_) - packed_offset(first, rows_);
     if (kernel_ == Kernel::rbf) {
-        const double* d = distances_.data() + packed_offset(i, rows_);
-        for (std::int64_t j = 0; j < n; ++j)
-            out[j] = static_cast<float>(std::exp(-0.5 * d[j] * d[j]));
+        const double* d = distances_.data() + packed_offset(first, rows_);
+        for (std::int64_t p = 0; p < size; ++p) {
+            out[p] = static_cast<float>(std::exp(-0.5 * d[p] * d[p]));
+        }
         return;
     }
-    cosine_row(pack_.values.data() + i, rows_, pack_, i + 1, sums, out);
+    outer_tiles().triangle(pack_.data(), pack_.stride(), pack_.classes(), rows_, first, last, out);
     if (kernel_ == Kernel::rbf_normalised) {
-        for (std::int64_t j = 0; j < n; ++j) {
-            out[j] = static_cast<float>(std::exp(-2.0 * (1.0 - static_cast<double>(out[j]))));
+        for (std::int64_t p = 0; p < size; ++p) {
+            out[p] = static_cast<float>(std::exp(-2.0 * (1.0 - static_cast<double>(out[p]))));
         }
     }
 }
 
 void correlation(const std::vector<Matrix>& models, const CorrelationKind& kind, int threads,
                  float* packed) {
-    if (models.empty()) return;
+    if (models.empty() || models[0].rows < 2) return;
     const std::int64_t count = static_cast<std::int64_t>(models.size());
     const std::int64_t n = models[0].rows, pairs = n * (n - 1) / 2;
-    const std::int64_t blocks = (n + row_block - 1) / row_block;
-    const bool split = count < threads;
+    const bool past_caches = count * pairs > cached;
+    if (count < threads) return split_models(models, kind, threads, past_caches, packed);
 
-    parallel_for(count, split ? 1 : threads, [&](std::int64_t s) {
-        const CorrelationRows rows(models[static_cast<std::size_t>(s)], kind);
-        float* out = packed + s * pairs;
-        parallel_for(blocks, split ? threads : 1, [&](std::int64_t block) {
-            std::vector<double> sums(static_cast<std::size_t>(n));
-            const std::int64_t end = std::min(n, (block + 1) * row_block);
-            for (std::int64_t i = block * row_block; i < end; ++i) {
-                rows.row(i, sums.data(), out + packed_offset(i, n));
-            }
-        });
+    std::int64_t classes = 0;
+    for (const Matrix& model : models) classes = std::max(classes, model.cols);
+    const std::int64_t cost = pairs * (classes + pair_cost);
+    const std::int64_t some = threads == 1 ? count : std::max<std::int64_t>(1, task_cost / cost);
+    const std::int64_t tasks = (count + some - 1) / some;
+    std::vector<Worker> all(workers(tasks, threads));
+    parallel_for(tasks, threads, [&](std::int64_t task, std::size_t index) {
+        Worker& worker = all[index];
+        const std::int64_t end = std::min(count, (task + 1) * some);
+        for (std::int64_t s = task * some; s < end; ++s) {
+            const auto model = static_cast<std::size_t>(s);
+            worker.model.prepare(models[model], kind);
+            write_rows(worker.model, n, 0, n, past_caches,
+                       s + 1 < end ? ahead_of(models[model + 1]) : Ahead{nullptr, 0},
+                       worker.scratch, packed + s * pairs);
+        }
     });
 }
 

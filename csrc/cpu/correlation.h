@@ -6,12 +6,17 @@
 // Kernels: cosine of the centred rows, in [-1, 1]; rbf, exp(-||a_i - a_j||^2 / (2 sigma^2)) of the
 // centred rows, in [0, 1]; rbf_normalised, exp(-2 (1 - cosine)).
 //
-// Oracle: kernels/reference.py, correlation. One task per model, or per block of rows of one model
-// where there are fewer models than threads.
+// Oracle: kernels/reference.py, correlation. One task per run of models, or per run of rows of one
+// model where there are fewer models than threads; work too small for a second thread starts none.
 //
-// Numerics. Cosine: error at most 3.3e-7 (cosine_row). rbf_normalised: twice that. rbf: float64
-// throughout, rounded once to float32; distances are taken after scaling by a power of two, so they
-// do not overflow; sigma = 0 means the median of the distances over all pairs (1 where that is 0).
+// Why it is fast: a model is packed once (level/pack.h), in L2; runs of its rows are made by
+// register tiles (level/outer_tiles.h) into 24 KB of scratch, which stays in L1, and are written
+// from there past the caches where the result is larger than they are. Meanwhile the next model's
+// outputs are fetched, a part with every strip of rows.
+//
+// Numerics. Cosine: level/outer_tiles.h. rbf_normalised: twice that. rbf: float64 throughout,
+// rounded once to float32; distances are taken after scaling by a power of two, so they do not
+// overflow; sigma = 0 means the median of the distances over all pairs (1 where that is 0).
 #pragma once
 
 #include <cstdint>
@@ -35,20 +40,24 @@ inline std::int64_t packed_offset(std::int64_t i, std::int64_t n) {
     return i * (2 * n - i - 1) / 2;
 }
 
-// One model, prepared so that any row of its correlation can be written.
+// One model, prepared so that any run of rows of its correlation can be written. Keep one per
+// worker: its memory is used again for the next model.
 class CorrelationRows {
   public:
-    CorrelationRows(const Matrix& outputs, const CorrelationKind& kind);
+    void prepare(const Matrix& outputs, const CorrelationKind& kind);
 
-    // out[j - i - 1] = correlation of rows i and j, for j = i+1 .. N-1. `sums`: N values, scratch.
-    void row(std::int64_t i, double* sums, float* out) const;
+    // out = the correlations of rows first .. last - 1, packed. May overwrite 64 bytes behind them.
+    // Runs of whole strips are best: `first` and `last` multiples of row_strip.
+    void rows(std::int64_t first, std::int64_t last, float* out) const;
 
   private:
-    Kernel kernel_;
-    std::int64_t rows_;
+    Kernel kernel_ = Kernel::cosine;
+    std::int64_t rows_ = 0;
     Pack pack_;                      // cosine, rbf_normalised
     std::vector<double> distances_;  // rbf: packed ||a_i - a_j||, in units of sigma
 };
+
+constexpr std::int64_t row_strip = 8;  // rows that the tiles take together
 
 void correlation(const std::vector<Matrix>& models, const CorrelationKind& kind, int threads,
                  float* packed);

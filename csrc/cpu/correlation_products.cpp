@@ -37,7 +37,8 @@ struct Classes {
         first.push_back(first.back() + 1);
     }
     void add(const Matrix& outputs, Center center) {
-        const Pack pack = normalise(centre(outputs, center));
+        Pack pack;
+        pack.make(outputs, center);
         const std::size_t start = values.size(), before = squares.size();
         values.resize(start + static_cast<std::size_t>(outputs.cols * stride), 0.0f);
         squares.resize(before + static_cast<std::size_t>(stride), 0.0f);

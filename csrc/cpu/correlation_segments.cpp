@@ -25,19 +25,20 @@ void CorrelationSegments::run(const Matrix* models, std::int64_t count, const Co
     if (buffer_.size() < static_cast<std::size_t>(count * stride)) {
         buffer_.resize(static_cast<std::size_t>(count * stride));
     }
-    rows_.clear();
-    for (std::int64_t m = 0; m < count; ++m) rows_.emplace_back(models[m], kind);
-    std::vector<double> sums(static_cast<std::size_t>(n));
+    if (rows_.size() < static_cast<std::size_t>(count)) {
+        rows_.resize(static_cast<std::size_t>(count));
+    }
+    for (std::int64_t m = 0; m < count; ++m) {
+        rows_[static_cast<std::size_t>(m)].prepare(models[m], kind);
+    }
 
     std::int64_t start = 0, filled = 0;  // the piece's first pair; how much of it is written
     for (std::int64_t i = 0; i < n;) {
         while (i < n && filled < capacity) {
             const std::int64_t end = std::min(n, i + row_block);
             for (std::int64_t m = 0; m < count; ++m) {
-                for (std::int64_t r = i; r < end; ++r) {
-                    rows_[static_cast<std::size_t>(m)].row(
-                        r, sums.data(), buffer_.data() + m * stride + packed_offset(r, n) - start);
-                }
+                rows_[static_cast<std::size_t>(m)].rows(i, end,
+                                                        buffer_.data() + m * stride + filled);
             }
             filled = packed_offset(end, n) - start;
             i = end;

@@ -1,21 +1,57 @@
 #include "cpu/fri_features.h"
 
+#include <algorithm>
+
+#include "cpu/level/outer_tiles.h"
 #include "cpu/normalise.h"
 #include "cpu/parallel.h"
 
 namespace sacfast {
+namespace {
+
+constexpr std::int64_t row_strip = 8;        // rows that the tiles take together
+constexpr std::int64_t cached = 1 << 20;     // more scores are written past the caches
+constexpr std::int64_t task_cost = 4 << 20;  // multiply-adds: ten times a thread's start
+
+struct Worker {
+    Pack probes, references;
+    Buffer<float> scratch;
+};
+
+// Rows first .. last - 1 of the scores, through scratch.
+void write_rows(const Pack& probes, const Pack& references, std::int64_t first, std::int64_t last,
+                bool past_caches, Buffer<float>& buffer, float* scores) {
+    const std::int64_t columns = references.rows();
+    float* scratch = buffer.at_least(row_strip * columns + outer_slack);
+    for (std::int64_t i = first; i < last; i += row_strip) {
+        const std::int64_t end = std::min(i + row_strip, last);
+        outer_tiles().rectangle(probes.data(), probes.stride(), i, end, references.data(),
+                                references.stride(), columns, references.classes(), scratch);
+        outer_tiles().write(scratch, (end - i) * columns, past_caches, scores + i * columns);
+    }
+}
+
+}  // namespace
 
 void fri_features(const std::vector<Matrix>& probes, const std::vector<Matrix>& references,
                   int threads, float* scores) {
-    parallel_for(static_cast<std::int64_t>(probes.size()), threads, [&](std::int64_t s) {
-        const Pack probe = normalise(centre(probes[static_cast<std::size_t>(s)], Center::none));
-        const Pack reference =
-            normalise(centre(references[static_cast<std::size_t>(s)], Center::none));
-        std::vector<double> sums(static_cast<std::size_t>(reference.rows));
-        float* out = scores + s * probe.rows * reference.rows;
-        for (std::int64_t i = 0; i < probe.rows; ++i) {
-            cosine_row(probe.values.data() + i, probe.rows, reference, 0, sums.data(),
-                       out + i * reference.rows);
+    if (probes.empty()) return;
+    const std::int64_t count = static_cast<std::int64_t>(probes.size());
+    const std::int64_t n = probes[0].rows, columns = references[0].rows;
+    const bool past_caches = count * n * columns > cached;
+    const std::int64_t cost = (n * columns + 8 * (n + columns)) * probes[0].cols;
+    const std::int64_t some = threads == 1 ? count : std::max<std::int64_t>(1, task_cost / cost);
+    const std::int64_t tasks = (count + some - 1) / some;
+    std::vector<Worker> all(workers(tasks, threads));
+    parallel_for(tasks, threads, [&](std::int64_t task, std::size_t index) {
+        Worker& worker = all[index];
+        const std::int64_t end = std::min(count, (task + 1) * some);
+        for (std::int64_t s = task * some; s < end; ++s) {
+            const auto model = static_cast<std::size_t>(s);
+            worker.probes.make(probes[model], Center::none);
+            worker.references.make(references[model], Center::none);
+            write_rows(worker.probes, worker.references, 0, n, past_caches, worker.scratch,
+                       scores + s * n * columns);
         }
     });
 }

@@ -2,125 +2,141 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
+#include "cpu/level/outer_tiles.h"
+#include "cpu/level/pack.h"
 #include "cpu/load.h"
 
 namespace sacfast {
 namespace {
 
 constexpr double residue = 1e-14;  // relative size below which a centred row is rounding noise
-constexpr std::int64_t group = 4;  // classes added in float32 before float64 takes over
+constexpr std::int64_t cache_line = 16;  // float32
 
-double largest(const double* x, std::int64_t n) {
-    double m = 0.0;
-    for (std::int64_t i = 0; i < n; ++i) m = std::max(m, std::fabs(x[i]));  // skips NaN
-    return m;
+// An odd number of cache lines: no two classes of a row at one place in the cache.
+std::int64_t stride_of(std::int64_t rows) {
+    return ((rows + cache_line - 1) / cache_line | 1) * cache_line;
 }
 
-bool all_finite(const double* x, std::int64_t n) {
-    bool finite = true;
-    for (std::int64_t i = 0; i < n; ++i) finite &= std::isfinite(x[i]);
-    return finite;
+template <typename T>
+constexpr DType dtype_of = sizeof(T) == sizeof(float) ? DType::float32 : DType::float64;
+
+// Whether rows of T can be read as they lie.
+template <typename T>
+bool in_place(const Matrix& m) {
+    constexpr std::int64_t size = sizeof(T);
+    return m.dtype == dtype_of<T> && (m.col_stride == size || m.cols == 1) &&
+           m.row_stride % size == 0 && reinterpret_cast<std::uintptr_t>(m.data) % size == 0;
 }
 
-void subtract_row_mean(double* x, std::int64_t n) {
-    const double count = static_cast<double>(n);
-    double mean = 0.0;
-    for (std::int64_t i = 0; i < n; ++i) mean += x[i];
-    mean /= count;
-    double rest = 0.0;
-    for (std::int64_t i = 0; i < n; ++i) rest += x[i] - mean;
-    mean += rest / count;
-    for (std::int64_t i = 0; i < n; ++i) x[i] -= mean;
-}
+// One model on its way: its raw values transposed, and its means.
+template <typename T>
+struct Model {
+    const Matrix& outputs;
+    const Packing<T>& packing;
+    std::int64_t stride;
+    T* raw;  // [C][stride]
+    double* row_means;
+    double* largest;      // of each row, |value|
+    double* class_means;  // nullptr where they stay
 
-std::vector<double> class_means(const std::vector<double>& values, std::int64_t rows,
-                                std::int64_t cols) {
-    const double count = static_cast<double>(rows);
-    std::vector<double> mean(cols, 0.0), rest(cols, 0.0);
-    for (std::int64_t i = 0; i < rows; ++i) {
-        const double* x = values.data() + i * cols;
-        for (std::int64_t c = 0; c < cols; ++c) mean[c] += x[c];
+    // Rows i .. i + group - 1.
+    void transpose(std::int64_t i, Buffer<T>& rows) const {
+        const std::int64_t count = std::min(group, outputs.rows - i), cols = outputs.cols;
+        if (in_place<T>(outputs)) {
+            packing.transpose(reinterpret_cast<const T*>(outputs.data + i * outputs.row_stride),
+                              outputs.row_stride / static_cast<std::int64_t>(sizeof(T)), count,
+                              cols, raw + i, stride);
+            return;
+        }
+        T* converted = rows.at_least(group * cols);
+        for (std::int64_t r = 0; r < count; ++r) load(outputs.row(i + r), converted + r * cols);
+        packing.transpose(converted, cols, count, cols, raw + i, stride);
     }
-    for (double& m : mean) m /= count;
-    for (std::int64_t i = 0; i < rows; ++i) {
-        const double* x = values.data() + i * cols;
-        for (std::int64_t c = 0; c < cols; ++c) rest[c] += x[c] - mean[c];
+    void centre_row(std::int64_t i) const {
+        packing.row_means(raw + i, stride, outputs.cols, row_means + i, largest + i);
     }
-    for (std::int64_t c = 0; c < cols; ++c) mean[c] += rest[c] / count;
-    return mean;
+    // Returns the largest |mean|.
+    double centre_classes() const {
+        packing.class_means(raw, stride, outputs.cols, outputs.rows, row_means, class_means);
+        double most = 0.0;
+        for (std::int64_t c = 0; c < outputs.cols; ++c) {
+            most = std::max(most, std::fabs(class_means[c]));
+        }
+        return most;
+    }
+};
+
+template <typename T>
+void normalise(const Model<T>& model, Center center, Buffer<T>& rows, float* pack) {
+    const std::int64_t n = model.outputs.rows, cols = model.outputs.cols;
+    const double relative = residue * std::sqrt(static_cast<double>(cols));
+    const auto finish = [&](std::int64_t i, double class_size) {
+        double least[group] = {};  // not centred, only a row of zeros is a zero row
+        for (std::int64_t r = 0; r < group && center != Center::none; ++r) {
+            least[r] = relative * (model.largest[i + r] + class_size);
+        }
+        model.packing.normalise(model.raw + i, model.stride, cols,
+                                center == Center::none ? nullptr : model.row_means + i,
+                                model.class_means, least, pack + i);
+    };
+    for (std::int64_t i = 0; i < n; i += group) {
+        model.transpose(i, rows);
+        if (center != Center::none) model.centre_row(i);
+        if (center != Center::twice) finish(i, 0.0);
+    }
+    if (center == Center::twice) {
+        const double class_size = model.centre_classes();
+        for (std::int64_t i = 0; i < n; i += group) finish(i, class_size);
+    }
 }
 
 }  // namespace
 
-Centred centre(const Matrix& outputs, Center center) {
-    const std::int64_t rows = outputs.rows, cols = outputs.cols;
-    Centred centred{rows, cols, std::vector<double>(rows * cols), std::vector<double>(rows)};
-    for (std::int64_t i = 0; i < rows; ++i) {
-        double* x = centred.values.data() + i * cols;
-        load(outputs.row(i), x);
-        centred.magnitude[i] = largest(x, cols);
-        if (center != Center::none) subtract_row_mean(x, cols);
+void Pack::make(const Matrix& outputs, Center center) {
+    rows_ = outputs.rows;
+    classes_ = outputs.cols;
+    stride_ = stride_of(rows_);
+    float* pack = values_.at_least(classes_ * stride_ + pack_slack);
+    double* row_means = row_means_.at_least(stride_);
+    double* largest = largest_.at_least(stride_);
+    double* class_means = center == Center::twice ? class_means_.at_least(classes_) : nullptr;
+    if (outputs.dtype == DType::float64) {
+        double* raw = doubles_.at_least(classes_ * stride_);
+        normalise(Model<double>{outputs, packing_of_doubles(), stride_, raw, row_means, largest,
+                                class_means},
+                  center, rows_of_doubles_, pack);
+    } else {
+        normalise(Model<float>{outputs, packing(), stride_, pack, row_means, largest, class_means},
+                  center, rows_of_16_bits_, pack);
     }
-    if (center == Center::twice) {
-        const std::vector<double> mean = class_means(centred.values, rows, cols);
-        const double size = largest(mean.data(), cols);
-        for (std::int64_t i = 0; i < rows; ++i) {
-            double* x = centred.values.data() + i * cols;
-            for (std::int64_t c = 0; c < cols; ++c) x[c] -= mean[c];
-            centred.magnitude[i] += size;
-        }
-    }
-    return centred;
 }
 
-Pack normalise(const Centred& centred) {
-    const std::int64_t rows = centred.rows, cols = centred.cols;
-    const std::int64_t classes = (cols + group - 1) / group * group;
-    Pack pack{rows, classes, std::vector<float>(classes * rows, 0.0f)};
-    const double tolerance = residue * std::sqrt(static_cast<double>(cols));
-    for (std::int64_t i = 0; i < rows; ++i) {
-        const double* x = centred.row(i);
-        float* out = pack.values.data() + i;
-        if (!all_finite(x, cols)) {
-            for (std::int64_t c = 0; c < cols; ++c) {
-                out[c * rows] = std::numeric_limits<float>::quiet_NaN();
-            }
-            continue;
-        }
-        const double scale = largest(x, cols);
-        if (scale == 0.0) continue;
-        double squares = 0.0;
-        for (std::int64_t c = 0; c < cols; ++c) squares += (x[c] / scale) * (x[c] / scale);
-        const double length = std::sqrt(squares);  // of x / scale
-        if (length * (scale / centred.magnitude[i]) <= tolerance) continue;
+std::vector<double> centred(const Matrix& outputs, Center center) {
+    const std::int64_t n = outputs.rows, cols = outputs.cols, stride = stride_of(n);
+    std::vector<double> raw(static_cast<std::size_t>(cols * stride));
+    std::vector<double> row_means(static_cast<std::size_t>(stride), 0.0), largest(row_means);
+    std::vector<double> class_means(static_cast<std::size_t>(cols), 0.0);
+    Buffer<double> rows;
+    const Model<double> model{outputs,           packing_of_doubles(), stride,
+                              raw.data(),        row_means.data(),     largest.data(),
+                              class_means.data()};
+    for (std::int64_t i = 0; i < n; i += group) {
+        model.transpose(i, rows);
+        if (center != Center::none) model.centre_row(i);
+    }
+    if (center == Center::twice) model.centre_classes();
+
+    std::vector<double> values(static_cast<std::size_t>(n * cols));
+    for (std::int64_t i = 0; i < n; ++i) {
         for (std::int64_t c = 0; c < cols; ++c) {
-            out[c * rows] = static_cast<float>(x[c] / scale / length);
+            const auto row = static_cast<std::size_t>(i), column = static_cast<std::size_t>(c);
+            values[static_cast<std::size_t>(i * cols + c)] =
+                raw[static_cast<std::size_t>(c * stride + i)] - row_means[row] -
+                class_means[column];
         }
     }
-    return pack;
-}
-
-void cosine_row(const float* x, std::int64_t stride, const Pack& pack, std::int64_t first,
-                double* __restrict sums, float* __restrict out) {
-    const std::int64_t n = pack.rows - first;
-    std::fill(sums, sums + n, 0.0);
-    for (std::int64_t c = 0; c < pack.classes; c += group) {
-        const float x0 = x[c * stride], x1 = x[(c + 1) * stride];
-        const float x2 = x[(c + 2) * stride], x3 = x[(c + 3) * stride];
-        const float* v0 = pack.column(c) + first;
-        const float* v1 = pack.column(c + 1) + first;
-        const float* v2 = pack.column(c + 2) + first;
-        const float* v3 = pack.column(c + 3) + first;
-        for (std::int64_t j = 0; j < n; ++j) {
-            sums[j] += static_cast<double>((x0 * v0[j] + x1 * v1[j]) + (x2 * v2[j] + x3 * v3[j]));
-        }
-    }
-    for (std::int64_t j = 0; j < n; ++j) {
-        const double s = sums[j];
-        out[j] = static_cast<float>(s > 1.0 ? 1.0 : (s < -1.0 ? -1.0 : s));  // NaN stays NaN
-    }
+    return values;
 }
 
 }  // namespace sacfast

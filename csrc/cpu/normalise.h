@@ -1,56 +1,48 @@
-// normalise.h: the outputs of one model, centred, then brought to rows of length 1.
+// normalise.h: the outputs of one model, centred, brought to rows of length 1, and transposed.
 //
-//   in   outputs  [N, C]       any floating-point type, any strides
-//   out  centred  float64 [N, C]
-//        pack     float32 [C padded to a multiple of 4][N], the transpose: a loop over the probes j
-//                 runs over neighbours in memory, and vectorises without reordering any sum
+//   in   outputs  [N, C]             any floating-point type, any strides
+//   out  pack     float32 [C][stride] the unit rows; row i's class c is column(c)[i]
 //
-// Oracle: kernels/reference.py, centred and normalised. Runs on the caller's thread.
+// Oracle: kernels/reference.py, centred and normalised. Runs on the caller's thread. float32 rows
+// are read where they lie, 16-bit ones converted 16 rows at a time; float64 ones keep their
+// precision. level/pack.h has the arithmetic.
 //
-// Numerics. Means are float64 and taken twice (the mean, then the mean of what is left), so they
-// are right to the last bit or two: a constant row leaves a residue of about 1e-16 of its size. A
-// row is a zero row, which correlates 0 with everything, when its centred norm is at most
+// A row is a zero row, which correlates 0 with everything, when its centred length is at most
 //     1e-14 * sqrt(C) * (max |row| + max |class mean|),
-// that is, 0 or rounding residue. A row is divided by its largest element before it is squared:
-// values up to 1e300 do not overflow. A row with NaN or Inf becomes NaN as a whole; under "double"
-// the class means carry it to every other row, as the formula says.
-// Rounding to float32 costs at most u = 2^-24 relative per element.
+// that is, 0 or rounding residue. A row with NaN or Inf becomes NaN as a whole; under "double" the
+// class means carry it to every other row, as the formula says. Rows of up to 1e300 do not
+// overflow. Rounding to float32 costs at most u = 2^-24 relative per element.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
+#include "cpu/buffer.h"
 #include "tensor_ref.h"
 
 namespace sacfast {
 
 enum class Center { none, row, twice };
 
-struct Centred {
-    std::int64_t rows;
-    std::int64_t cols;
-    std::vector<double> values;     // [rows][cols]
-    std::vector<double> magnitude;  // [rows] max |row| + max |class mean|: measures a residue
+// One model's unit rows. Keep one per worker: its memory is used again for the next model.
+class Pack {
+  public:
+    void make(const Matrix& outputs, Center center);
 
-    const double* row(std::int64_t i) const { return values.data() + i * cols; }
+    std::int64_t rows() const { return rows_; }        // N
+    std::int64_t classes() const { return classes_; }  // C
+    std::int64_t stride() const { return stride_; }    // at least N, an odd number of cache lines
+    const float* data() const { return values_.data(); }
+    const float* column(std::int64_t c) const { return data() + c * stride_; }
+
+  private:
+    std::int64_t rows_ = 0, classes_ = 0, stride_ = 0;
+    Buffer<float> values_, rows_of_16_bits_;
+    Buffer<double> doubles_, rows_of_doubles_;
+    Buffer<double> row_means_, class_means_, largest_;
 };
 
-struct Pack {
-    std::int64_t rows;          // N
-    std::int64_t classes;       // C, padded to a multiple of 4 with zeros
-    std::vector<float> values;  // [classes][rows]
-
-    const float* column(std::int64_t c) const { return values.data() + c * rows; }
-};
-
-Centred centre(const Matrix& outputs, Center center);
-Pack normalise(const Centred& centred);
-
-// out[j - first] = <x, row j of the pack> for j = first .. rows - 1, within [-1, 1].
-// x holds pack.classes values, `stride` apart; `sums` is scratch for rows - first values.
-// Four products are added in float32 as a tree, their sums in float64: with the rounding of both
-// operands the error is at most 5.5 u = 3.3e-7, whatever C.
-void cosine_row(const float* x, std::int64_t stride, const Pack& pack, std::int64_t first,
-                double* sums, float* out);
+// The centred rows of one model as they are, float64 [N][C]. For what is no cosine.
+std::vector<double> centred(const Matrix& outputs, Center center);
 
 }  // namespace sacfast

@@ -5,6 +5,10 @@
 //   Shorts   2 * Floats::size int16
 //   Ints     Floats::size int32: sums of products of Shorts
 //
+// sums(x) takes Floats::size vectors and returns one: lane i is the sum over the lanes of x[i],
+// added as a tree, the same for every i. Transposing as it adds, it costs three instructions a
+// vector.
+//
 // A kernel names no instruction: it uses the operations below. Loads and stores take any address;
 // `stream` an aligned one (it writes past the caches: for results that nobody reads soon).
 // fma rounds once on v3 and v4; the baseline has no fused instruction and rounds twice.
@@ -47,14 +51,80 @@ SACFAST_INLINE Floats load_first(const float* p, int n) {  // lanes n.. are 0, a
 SACFAST_INLINE Floats all(float x) { return {_mm512_set1_ps(x)}; }
 SACFAST_INLINE void store(float* p, Floats x) { _mm512_storeu_ps(p, x.v); }
 SACFAST_INLINE void stream(float* p, Floats x) { _mm512_stream_ps(p, x.v); }
+// What was streamed is in memory before anything stored later.
+SACFAST_INLINE void stream_end() { _mm_sfence(); }
+// Lanes from .. to - 1; what lies at the others stays as it is.
+SACFAST_INLINE void store_between(float* p, int from, int to, Floats x) {
+    _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << to) - (1u << from)), x.v);
+}
 SACFAST_INLINE Floats add(Floats a, Floats b) { return {_mm512_add_ps(a.v, b.v)}; }
+SACFAST_INLINE Floats sub(Floats a, Floats b) { return {_mm512_sub_ps(a.v, b.v)}; }
 SACFAST_INLINE Floats mul(Floats a, Floats b) { return {_mm512_mul_ps(a.v, b.v)}; }
 SACFAST_INLINE Floats max(Floats a, Floats b) { return {_mm512_max_ps(a.v, b.v)}; }
 SACFAST_INLINE Floats min(Floats a, Floats b) { return {_mm512_min_ps(a.v, b.v)}; }
 SACFAST_INLINE Floats fma(Floats a, Floats b, Floats c) {  // a * b + c
     return {_mm512_fmadd_ps(a.v, b.v, c.v)};
 }
+// Whether any lane of a differs from b's; NaN differs from everything.
+SACFAST_INLINE bool differ(Floats a, Floats b) {
+    return _mm512_cmp_ps_mask(a.v, b.v, _CMP_NEQ_UQ) != 0;
+}
 SACFAST_INLINE void keep(Floats& x) { asm("" : "+v"(x.v)); }
+SACFAST_INLINE Floats sums(const Floats* x) {
+    __m512 pairs[8], quads[4], halves[2];  // of every 128 bits: 2 sums of 2, 1 sum of 4; then both
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) {
+        pairs[i] = _mm512_add_ps(_mm512_unpacklo_ps(x[2 * i].v, x[2 * i + 1].v),
+                                 _mm512_unpackhi_ps(x[2 * i].v, x[2 * i + 1].v));
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+        const __m512d even = _mm512_castps_pd(pairs[2 * i]);
+        const __m512d odd = _mm512_castps_pd(pairs[2 * i + 1]);
+        quads[i] = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(even, odd)),
+                                 _mm512_castpd_ps(_mm512_unpackhi_pd(even, odd)));
+    }
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; ++i) {
+        halves[i] = _mm512_add_ps(_mm512_shuffle_f32x4(quads[2 * i], quads[2 * i + 1], 0x88),
+                                  _mm512_shuffle_f32x4(quads[2 * i], quads[2 * i + 1], 0xdd));
+    }
+    return {_mm512_add_ps(_mm512_shuffle_f32x4(halves[0], halves[1], 0x88),
+                          _mm512_shuffle_f32x4(halves[0], halves[1], 0xdd))};
+}
+
+// x[i] of lane j and x[j] of lane i change places.
+SACFAST_INLINE void transpose(Floats* x) {
+    __m512 t[16];
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) {  // within 128 bits: pairs of rows ...
+        t[2 * i] = _mm512_unpacklo_ps(x[2 * i].v, x[2 * i + 1].v);
+        t[2 * i + 1] = _mm512_unpackhi_ps(x[2 * i].v, x[2 * i + 1].v);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {  // ... then four
+        const __m512d a = _mm512_castps_pd(t[4 * i]), b = _mm512_castps_pd(t[4 * i + 1]);
+        const __m512d c = _mm512_castps_pd(t[4 * i + 2]), d = _mm512_castps_pd(t[4 * i + 3]);
+        x[4 * i].v = _mm512_castpd_ps(_mm512_unpacklo_pd(a, c));
+        x[4 * i + 1].v = _mm512_castpd_ps(_mm512_unpackhi_pd(a, c));
+        x[4 * i + 2].v = _mm512_castpd_ps(_mm512_unpacklo_pd(b, d));
+        x[4 * i + 3].v = _mm512_castpd_ps(_mm512_unpackhi_pd(b, d));
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {  // then the blocks of 128 bits
+        t[i] = _mm512_shuffle_f32x4(x[i].v, x[i + 4].v, 0x88);
+        t[i + 4] = _mm512_shuffle_f32x4(x[i].v, x[i + 4].v, 0xdd);
+        t[i + 8] = _mm512_shuffle_f32x4(x[i + 8].v, x[i + 12].v, 0x88);
+        t[i + 12] = _mm512_shuffle_f32x4(x[i + 8].v, x[i + 12].v, 0xdd);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+        x[i].v = _mm512_shuffle_f32x4(t[i], t[i + 8], 0x88);
+        x[i + 4].v = _mm512_shuffle_f32x4(t[i + 4], t[i + 12], 0x88);
+        x[i + 8].v = _mm512_shuffle_f32x4(t[i], t[i + 8], 0xdd);
+        x[i + 12].v = _mm512_shuffle_f32x4(t[i + 4], t[i + 12], 0xdd);
+    }
+}
 
 SACFAST_INLINE Doubles load(const double* p) {
     return {_mm512_loadu_pd(p), _mm512_loadu_pd(p + 8)};
@@ -76,6 +146,17 @@ SACFAST_INLINE Doubles mul(Doubles a, Doubles b) {
 SACFAST_INLINE Doubles fma(Doubles a, Doubles b, Doubles c) {
     return {_mm512_fmadd_pd(a.low, b.low, c.low), _mm512_fmadd_pd(a.high, b.high, c.high)};
 }
+SACFAST_INLINE Doubles div(Doubles a, Doubles b) {
+    return {_mm512_div_pd(a.low, b.low), _mm512_div_pd(a.high, b.high)};
+}
+SACFAST_INLINE Doubles max(Doubles a, Doubles b) {
+    return {_mm512_max_pd(a.low, b.low), _mm512_max_pd(a.high, b.high)};
+}
+SACFAST_INLINE Doubles abs(Doubles x) { return {_mm512_abs_pd(x.low), _mm512_abs_pd(x.high)}; }
+SACFAST_INLINE Doubles load_wide(const float* p) {  // Floats::size values
+    return {_mm512_cvtps_pd(_mm256_loadu_ps(p)), _mm512_cvtps_pd(_mm256_loadu_ps(p + 8))};
+}
+SACFAST_INLINE Doubles load_wide(const double* p) { return load(p); }
 SACFAST_INLINE Doubles widen(Floats x) {
     return {_mm512_cvtps_pd(_mm512_castps512_ps256(x.v)),
             _mm512_cvtps_pd(_mm512_extractf32x8_ps(x.v, 1))};
@@ -121,14 +202,57 @@ SACFAST_INLINE Floats load_first(const float* p, int n) {  // lanes n.. are 0, a
 SACFAST_INLINE Floats all(float x) { return {_mm256_set1_ps(x)}; }
 SACFAST_INLINE void store(float* p, Floats x) { _mm256_storeu_ps(p, x.v); }
 SACFAST_INLINE void stream(float* p, Floats x) { _mm256_stream_ps(p, x.v); }
+SACFAST_INLINE void stream_end() { _mm_sfence(); }
+// Reads and rewrites the other lanes: masked stores are slow on AMD's processors of this level.
+SACFAST_INLINE void store_between(float* p, int from, int to, Floats x) {
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    const __m256i within = _mm256_andnot_si256(_mm256_cmpgt_epi32(_mm256_set1_epi32(from), lane),
+                                               _mm256_cmpgt_epi32(_mm256_set1_epi32(to), lane));
+    _mm256_storeu_ps(p, _mm256_blendv_ps(_mm256_loadu_ps(p), x.v, _mm256_castsi256_ps(within)));
+}
 SACFAST_INLINE Floats add(Floats a, Floats b) { return {_mm256_add_ps(a.v, b.v)}; }
+SACFAST_INLINE Floats sub(Floats a, Floats b) { return {_mm256_sub_ps(a.v, b.v)}; }
 SACFAST_INLINE Floats mul(Floats a, Floats b) { return {_mm256_mul_ps(a.v, b.v)}; }
 SACFAST_INLINE Floats max(Floats a, Floats b) { return {_mm256_max_ps(a.v, b.v)}; }
 SACFAST_INLINE Floats min(Floats a, Floats b) { return {_mm256_min_ps(a.v, b.v)}; }
 SACFAST_INLINE Floats fma(Floats a, Floats b, Floats c) {  // a * b + c
     return {_mm256_fmadd_ps(a.v, b.v, c.v)};
 }
+SACFAST_INLINE bool differ(Floats a, Floats b) {
+    return _mm256_movemask_ps(_mm256_cmp_ps(a.v, b.v, _CMP_NEQ_UQ)) != 0;
+}
 SACFAST_INLINE void keep(Floats& x) { asm("" : "+x"(x.v)); }
+SACFAST_INLINE Floats sums(const Floats* x) {
+    const __m256 low =
+        _mm256_hadd_ps(_mm256_hadd_ps(x[0].v, x[1].v),  // of each 128 bits: four sums
+                       _mm256_hadd_ps(x[2].v, x[3].v));
+    const __m256 high =
+        _mm256_hadd_ps(_mm256_hadd_ps(x[4].v, x[5].v), _mm256_hadd_ps(x[6].v, x[7].v));
+    return {_mm256_add_ps(_mm256_permute2f128_ps(low, high, 0x20),
+                          _mm256_permute2f128_ps(low, high, 0x31))};
+}
+
+SACFAST_INLINE void transpose(Floats* x) {
+    __m256 t[8];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {  // within 128 bits: pairs of rows ...
+        t[2 * i] = _mm256_unpacklo_ps(x[2 * i].v, x[2 * i + 1].v);
+        t[2 * i + 1] = _mm256_unpackhi_ps(x[2 * i].v, x[2 * i + 1].v);
+    }
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; ++i) {  // ... then four
+        x[4 * i].v = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0x44);
+        x[4 * i + 1].v = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0xee);
+        x[4 * i + 2].v = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0x44);
+        x[4 * i + 3].v = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0xee);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {  // then the halves
+        const __m256 low = x[i].v, high = x[i + 4].v;
+        x[i].v = _mm256_permute2f128_ps(low, high, 0x20);
+        x[i + 4].v = _mm256_permute2f128_ps(low, high, 0x31);
+    }
+}
 
 SACFAST_INLINE Doubles load(const double* p) {
     return {_mm256_loadu_pd(p), _mm256_loadu_pd(p + 4)};
@@ -150,6 +274,20 @@ SACFAST_INLINE Doubles mul(Doubles a, Doubles b) {
 SACFAST_INLINE Doubles fma(Doubles a, Doubles b, Doubles c) {
     return {_mm256_fmadd_pd(a.low, b.low, c.low), _mm256_fmadd_pd(a.high, b.high, c.high)};
 }
+SACFAST_INLINE Doubles div(Doubles a, Doubles b) {
+    return {_mm256_div_pd(a.low, b.low), _mm256_div_pd(a.high, b.high)};
+}
+SACFAST_INLINE Doubles max(Doubles a, Doubles b) {
+    return {_mm256_max_pd(a.low, b.low), _mm256_max_pd(a.high, b.high)};
+}
+SACFAST_INLINE Doubles abs(Doubles x) {
+    return {_mm256_andnot_pd(_mm256_set1_pd(-0.0), x.low),
+            _mm256_andnot_pd(_mm256_set1_pd(-0.0), x.high)};
+}
+SACFAST_INLINE Doubles load_wide(const float* p) {
+    return {_mm256_cvtps_pd(_mm_loadu_ps(p)), _mm256_cvtps_pd(_mm_loadu_ps(p + 4))};
+}
+SACFAST_INLINE Doubles load_wide(const double* p) { return load(p); }
 SACFAST_INLINE Doubles widen(Floats x) {
     return {_mm256_cvtps_pd(_mm256_castps256_ps128(x.v)),
             _mm256_cvtps_pd(_mm256_extractf128_ps(x.v, 1))};
@@ -207,13 +345,37 @@ SACFAST_INLINE Floats load_first(const float* p, int n) {  // lanes n.. are 0, a
 SACFAST_INLINE Floats all(float x) { return {Float4{x, x, x, x}}; }
 SACFAST_INLINE void store(float* p, Floats x) { __builtin_memcpy(p, &x.v, sizeof x.v); }
 SACFAST_INLINE void stream(float* p, Floats x) { store(p, x); }
+SACFAST_INLINE void stream_end() {}
+SACFAST_INLINE void store_between(float* p, int from, int to, Floats x) {
+    for (int i = from; i < to; ++i) p[i] = x.v[i];
+}
 SACFAST_INLINE Floats add(Floats a, Floats b) { return {a.v + b.v}; }
+SACFAST_INLINE Floats sub(Floats a, Floats b) { return {a.v - b.v}; }
 SACFAST_INLINE Floats mul(Floats a, Floats b) { return {a.v * b.v}; }
 // Of a NaN and a number the second operand, as the instructions of the other levels have it.
 SACFAST_INLINE Floats max(Floats a, Floats b) { return {a.v > b.v ? a.v : b.v}; }
 SACFAST_INLINE Floats min(Floats a, Floats b) { return {a.v < b.v ? a.v : b.v}; }
 SACFAST_INLINE Floats fma(Floats a, Floats b, Floats c) { return {a.v * b.v + c.v}; }
+SACFAST_INLINE bool differ(Floats a, Floats b) {
+    const Int4 unequal = a.v != b.v;
+    return (unequal[0] | unequal[1] | unequal[2] | unequal[3]) != 0;
+}
 SACFAST_INLINE void keep(Floats&) {}
+SACFAST_INLINE Floats sums(const Floats* x) {
+    Floats sum;
+    for (int i = 0; i < 4; ++i) sum.v[i] = (x[i].v[0] + x[i].v[1]) + (x[i].v[2] + x[i].v[3]);
+    return sum;
+}
+
+SACFAST_INLINE void transpose(Floats* x) {
+    for (int i = 0; i < 4; ++i) {
+        for (int j = 0; j < i; ++j) {
+            const float swapped = x[i].v[j];
+            x[i].v[j] = x[j].v[i];
+            x[j].v[i] = swapped;
+        }
+    }
+}
 
 SACFAST_INLINE Doubles load(const double* p) {
     Doubles x;
@@ -230,9 +392,18 @@ SACFAST_INLINE Doubles add(Doubles a, Doubles b) { return {a.low + b.low, a.high
 SACFAST_INLINE Doubles sub(Doubles a, Doubles b) { return {a.low - b.low, a.high - b.high}; }
 SACFAST_INLINE Doubles mul(Doubles a, Doubles b) { return {a.low * b.low, a.high * b.high}; }
 SACFAST_INLINE Doubles fma(Doubles a, Doubles b, Doubles c) { return add(mul(a, b), c); }
+SACFAST_INLINE Doubles div(Doubles a, Doubles b) { return {a.low / b.low, a.high / b.high}; }
+SACFAST_INLINE Doubles max(Doubles a, Doubles b) {
+    return {a.low > b.low ? a.low : b.low, a.high > b.high ? a.high : b.high};
+}
+SACFAST_INLINE Doubles abs(Doubles x) {
+    return {x.low < 0.0 ? -x.low : x.low, x.high < 0.0 ? -x.high : x.high};
+}
 SACFAST_INLINE Doubles widen(Floats x) {
     return {Double2{x.v[0], x.v[1]}, Double2{x.v[2], x.v[3]}};
 }
+SACFAST_INLINE Doubles load_wide(const float* p) { return widen(load(p)); }
+SACFAST_INLINE Doubles load_wide(const double* p) { return load(p); }
 SACFAST_INLINE Floats narrow(Doubles x) {
     return {Float4{static_cast<float>(x.low[0]), static_cast<float>(x.low[1]),
                    static_cast<float>(x.high[0]), static_cast<float>(x.high[1])}};

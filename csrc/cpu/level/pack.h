@@ -1,0 +1,51 @@
+// pack.h: the rows of one model transposed, centred and brought to length 1.
+//
+//   raw   [classes][stride]          class k of row i at k * stride + i; T is float or double
+//   pack  [classes][stride] float32  the unit rows, likewise; may lie where raw lies
+//
+// Rows are handled in groups of `group`: a group's values of one class are one cache line of
+// float32. `stride` is a multiple of it; rows that fill up the last group are 0. Transposing comes
+// first, so that whatever is summed or scaled along a row runs vertically, row beside row in the
+// lanes of a register, and no sum is ever taken across a register but that of a class mean.
+//
+// Cost on v4 per 16 values: 8 shuffles to transpose; then float64 arithmetic on two registers: 4
+// instructions for the squares, 9 to scale and round; centring adds 4 for the row means, 6 for the
+// class means and 8 to subtract both, twice. All in L1 or L2, where the model fits.
+//
+// Numerics. Everything between the raw value and the one rounding to float32 is float64, and in the
+// same order on every level. A sum of float32 in float64 loses next to nothing (29 spare bits), so
+// that a mean of equal values is that value; float64 values are averaged twice (the mean, then the
+// mean of what is left) and scaled by a power of two before they are squared.
+#pragma once
+
+#include <cstdint>
+
+#include "cpu/level.h"
+
+namespace sacfast {
+
+constexpr std::int64_t group = 16;  // rows that are packed together
+
+template <typename T>
+struct Packing {
+    // raw(k, i) = class k of row i of `count` <= group rows, `row_stride` elements apart.
+    void (*transpose)(const T* rows, std::int64_t row_stride, std::int64_t count,
+                      std::int64_t classes, T* raw, std::int64_t stride);
+    // Of each row of one group: its mean over the classes, and its largest |value|.
+    void (*row_means)(const T* raw, std::int64_t stride, std::int64_t classes, double* mean,
+                      double* largest);
+    // Of each class: the mean over the `rows` rows of the model, after the rows' own means.
+    void (*class_means)(const T* raw, std::int64_t stride, std::int64_t classes, std::int64_t rows,
+                        const double* row_mean, double* mean);
+    // The unit rows of one group: raw, less the row's mean (where row_mean isn't null), less the
+    // class's mean (likewise), over the length of that; 0 where the length is at most the row's
+    // `residue`, NaN where it is not finite.
+    void (*normalise)(const T* raw, std::int64_t stride, std::int64_t classes,
+                      const double* row_mean, const double* class_mean, const double* residue,
+                      float* pack);
+};
+
+SACFAST_TABLE(Packing<float>, packing)
+SACFAST_TABLE(Packing<double>, packing_of_doubles)
+
+}  // namespace sacfast
