@@ -22,9 +22,11 @@ RBF = U
 #: exp(-2 (1 - c)) has a slope of at most 2 in c.
 RBF_NORMALISED = 2 * CORRELATION + U
 
-#: Mean |a - b| of float32 values in [-1, 1]: each difference is rounded (U of a value up to 2), so
-#: is the result (U of a value up to 2). float64 inputs are rounded first (U / 2 each, both sides).
-PAIRWISE_DISTANCE = 2 * U + 2 * U + U
+#: Mean |a - b| of values in [-1, 1] by 2 sum max(a, b) - sum a - sum b. The worst inputs are constant
+#: rows, whose roundings all go one way: per number 2.6 U in a chain of 8 pairs (4 sums of 8 to 16,
+#: each rounded by up to 8 U, and half of that below), 1 to 4.5 U in the sums of chains; such a row
+#: counts once, so two add up to 7 to 14 U at the very worst, of which 6 U were ever seen.
+PAIRWISE_DISTANCE = 8 * U
 
 #: The mean of errors of correlations, and that of the distance.
 CORRELATION_DISTANCE = CORRELATION + PAIRWISE_DISTANCE

@@ -2,75 +2,117 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <vector>
 
+#include "cpu/level/row_tiles.h"
 #include "cpu/load.h"
 #include "cpu/parallel.h"
 
 namespace sacfast {
 namespace {
 
-constexpr std::int64_t tile = 32;  // 64 segments of 4 KB: a tile's operands stay in the L2 cache
-constexpr std::int64_t lanes = 8;
+constexpr std::int64_t buffer_stride = pair_chunk + 16;  // an odd number of cache lines
+constexpr double work_of_a_thread = 1e6;  // |a - b|, 20 us: below that a thread costs more
 
-// Rows [first, last) of x, pairs [start, start + size), one segment after the other.
-void load_segments(const Matrix& x, std::int64_t first, std::int64_t last, std::int64_t start,
-                   std::int64_t size, std::vector<float>& out) {
-    for (std::int64_t i = first; i < last; ++i) {
-        const Vector row = x.row(i);
-        load(Vector{row.data + start * row.stride, size, row.stride, row.dtype},
-             out.data() + (i - first) * distance_segment);
+// A chunk of some rows of x, padded with zeros to `padded` pairs.
+void load_chunk(const Matrix& x, std::int64_t first, std::int64_t rows, std::int64_t start,
+                std::int64_t n, std::int64_t padded, float* out) {
+    for (std::int64_t r = 0; r < rows; ++r, out += buffer_stride) {
+        const Vector row = x.row(first + r);
+        const std::byte* from = row.data + start * row.stride;
+        if (row.dtype == DType::float32 && row.stride == sizeof(float)) {
+            std::memcpy(out, from, static_cast<std::size_t>(n) * sizeof(float));
+        } else {
+            load(Vector{from, n, row.stride, row.dtype}, out);
+        }
+        std::fill(out + n, out + padded, 0.0f);
     }
+}
+
+// The chunk from `start` on, for rows whose numbers lie one after the other.
+Ahead ahead_of(const Matrix& x, std::int64_t first, std::int64_t start) {
+    const std::int64_t n = std::max<std::int64_t>(0, std::min(pair_chunk, x.cols - start));
+    const std::int64_t bytes = x.col_stride == item_size(x.dtype) ? n * x.col_stride : 0;
+    const char* rows = reinterpret_cast<const char*>(x.data);
+    return {rows + first * x.row_stride + start * x.col_stride, x.row_stride, bytes};
+}
+
+// By the definition, for sums that leave float32: infinities, NaN, values near 3e38.
+float plain_distance(const Vector& a, const Vector& b) {
+    float left[pair_chunk], right[pair_chunk];
+    double sum = 0.0;
+    for (std::int64_t start = 0; start < a.size; start += pair_chunk) {
+        const std::int64_t n = std::min(pair_chunk, a.size - start);
+        load(Vector{a.data + start * a.stride, n, a.stride, a.dtype}, left);
+        load(Vector{b.data + start * b.stride, n, b.stride, b.dtype}, right);
+        for (std::int64_t p = 0; p < n; ++p) {
+            sum += std::fabs(static_cast<double>(left[p]) - static_cast<double>(right[p]));
+        }
+    }
+    return static_cast<float>(sum / static_cast<double>(a.size));
 }
 
 }  // namespace
 
-double sum_absolute_difference(const float* a, const float* b, std::int64_t n) {
-    double sum[lanes] = {};
-    const std::int64_t whole = n / lanes * lanes;
-    for (std::int64_t p = 0; p < whole; p += lanes) {
-        for (std::int64_t l = 0; l < lanes; ++l) {
-            sum[l] += static_cast<double>(std::fabs(a[p + l] - b[p + l]));
+void DistanceBlock::run(const Matrix& a, std::int64_t first_a, std::int64_t rows_a, const Matrix& b,
+                        std::int64_t first_b, std::int64_t rows_b) {
+    const RowTiles& tiles = row_tiles();
+    const std::int64_t pairs = a.cols;
+    std::fill_n(sums_, rows_a * size, 0.0);
+    std::fill_n(totals_a_, rows_a, 0.0);
+    std::fill_n(totals_b_, rows_b, 0.0);
+
+    float* left = left_.at_least(size * buffer_stride);
+    float* right = right_.at_least(size * buffer_stride);
+    for (std::int64_t start = 0; start < pairs; start += pair_chunk) {
+        const std::int64_t n = std::min(pair_chunk, pairs - start), next = start + pair_chunk;
+        const std::int64_t padded = (n + tiles.lanes - 1) / tiles.lanes * tiles.lanes;
+        load_chunk(a, first_a, rows_a, start, n, padded, left);
+        load_chunk(b, first_b, rows_b, start, n, padded, right);
+        tiles.chunk_distances(left, buffer_stride, rows_a, ahead_of(a, first_a, next), right,
+                              buffer_stride, rows_b, ahead_of(b, first_b, next), padded, sums_,
+                              size, totals_a_, totals_b_);
+    }
+    for (std::int64_t i = 0; i < rows_a; ++i) {
+        for (std::int64_t j = 0; j < rows_b; ++j) {
+            const double maxima = sums_[i * size + j];
+            distance_[i * size + j] =
+                std::isfinite(maxima) && std::isfinite(totals_a_[i] + totals_b_[j])
+                    ? mean_difference(maxima, totals_a_[i], totals_b_[j], pairs)
+                    : plain_distance(a.row(first_a + i), b.row(first_b + j));
         }
     }
-    for (std::int64_t p = whole; p < n; ++p) {
-        sum[p - whole] += static_cast<double>(std::fabs(a[p] - b[p]));
-    }
-    return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
 }
 
 void pairwise_distance(const Matrix& a, const Matrix* b, int threads, float* distance) {
     const bool symmetric = b == nullptr;
     const Matrix& other = symmetric ? a : *b;
-    const std::int64_t pairs = a.cols, columns = other.rows;
-    const std::int64_t tiles_a = (a.rows + tile - 1) / tile;
-    const std::int64_t tiles_b = (columns + tile - 1) / tile;
+    const std::int64_t size = DistanceBlock::size, columns = other.rows;
+    const std::int64_t blocks_b = (columns + size - 1) / size;
+    const std::int64_t tasks = (a.rows + size - 1) / size * blocks_b;
+    const double work =
+        static_cast<double>(a.rows) * static_cast<double>(columns) * static_cast<double>(a.cols);
+    const int team = static_cast<int>(std::min<double>(threads, 1.0 + work / work_of_a_thread));
 
-    parallel_for(tiles_a * tiles_b, threads, [&](std::int64_t task) {
-        const std::int64_t ta = task / tiles_b, tb = task % tiles_b;
-        if (symmetric && tb < ta) return;
-        const std::int64_t a0 = ta * tile, a1 = std::min(a.rows, a0 + tile);
-        const std::int64_t b0 = tb * tile, b1 = std::min(columns, b0 + tile);
-        std::vector<float> left(tile * distance_segment), right(tile * distance_segment);
-        double sums[tile][tile] = {};
-        for (std::int64_t start = 0; start < pairs; start += distance_segment) {
-            const std::int64_t size = std::min(distance_segment, pairs - start);
-            load_segments(a, a0, a1, start, size, left);
-            load_segments(other, b0, b1, start, size, right);
-            for (std::int64_t i = 0; i < a1 - a0; ++i) {
-                for (std::int64_t j = 0; j < b1 - b0; ++j) {
-                    sums[i][j] +=
-                        sum_absolute_difference(left.data() + i * distance_segment,
-                                                right.data() + j * distance_segment, size);
+    std::vector<DistanceBlock> blocks(workers(tasks, team));
+    parallel_for(tasks, team, [&](std::int64_t task, std::size_t worker) {
+        const std::int64_t i0 = task / blocks_b * size, i1 = std::min(a.rows, i0 + size);
+        const std::int64_t j0 = task % blocks_b * size, j1 = std::min(columns, j0 + size);
+        if (symmetric && j0 < i0) return;
+        DistanceBlock& block = blocks[worker];
+        // Of a block on the diagonal the lower left quarter is left out.
+        const std::int64_t step = symmetric && i0 == j0 ? size / 2 : size;
+        for (std::int64_t i = i0; i < i1; i += step) {
+            const std::int64_t rows = std::min(step, i1 - i);
+            const std::int64_t first = step < size ? i : j0;
+            block.run(a, i, rows, other, first, j1 - first);
+            for (std::int64_t r = 0; r < rows; ++r) {
+                for (std::int64_t c = 0; c < j1 - first; ++c) {
+                    const float d = block.at(r, c);
+                    distance[(i + r) * columns + first + c] = d;
+                    if (symmetric) distance[(first + c) * columns + i + r] = d;
                 }
-            }
-        }
-        for (std::int64_t i = a0; i < a1; ++i) {
-            for (std::int64_t j = b0; j < b1; ++j) {
-                const float d =
-                    static_cast<float>(sums[i - a0][j - b0] / static_cast<double>(pairs));
-                distance[i * columns + j] = d;
-                if (symmetric) distance[j * columns + i] = d;
             }
         }
     });
