@@ -26,6 +26,7 @@ import os
 import struct
 import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -163,10 +164,12 @@ def jpeg_round_trip(
     if device == "gpu":
         raise MissingExtraError('build_probes(device="gpu")', "nvidia.dali", "dali")
     import PIL
+    from PIL import Image
 
-    return np.stack(
-        [_through_pillow(image, quality) for image in pixels]
-    ), f"pillow {PIL.__version__}"
+    Image.preinit()  # loads the formats, which two threads must not do at once
+    with ThreadPoolExecutor(_threads()) as threads:
+        made = list(threads.map(lambda image: _through_pil(image, quality), pixels))
+    return np.stack(made), f"pillow {PIL.__version__}"
 
 
 def library_versions() -> dict[str, str]:
@@ -196,13 +199,17 @@ def _as_rgb(image: PillowImage) -> NDArray[np.uint8]:
     return np.array(upright.convert("RGB"))
 
 
-def _through_pillow(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+def _through_pil(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
     from PIL import Image
 
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
     with Image.open(buffer, formats=("JPEG",)) as image:
         return np.asarray(image)
+
+
+def _threads() -> int:
+    return min(4, len(os.sched_getaffinity(0)))
 
 
 def _import_dali() -> Any:
@@ -240,7 +247,7 @@ def _through_dali(
     try:
         pipeline = dali.pipeline.Pipeline(
             batch_size=batch,
-            num_threads=min(4, len(os.sched_getaffinity(0))),
+            num_threads=_threads(),
             device_id=0 if device == "gpu" else None,
             prefetch_queue_depth=1,
         )
