@@ -55,6 +55,7 @@ def array(function: str, argument: str, value: Any, dtypes: tuple[str, ...] = FL
 
     Raises:
         DtypeError: If it is no array, or its elements are of none of `dtypes`.
+        ArgumentError: If it is a tensor whose memory was taken away.
         BackendError: If its memory is not the CPU's.
     """
     if isinstance(value, np.ndarray):
@@ -143,8 +144,14 @@ def _from_numpy(
 
 
 def _from_torch(function: str, argument: str, value: Any, dtypes: tuple[str, ...]) -> Array:
-    if value.device.type == "meta" or value.layout is not sys.modules["torch"].strided:
-        kind = "a meta tensor" if value.device.type == "meta" else str(value.layout)
+    kind = None
+    if value.device.type == "meta":
+        kind = "a meta tensor"
+    elif value.layout is not sys.modules["torch"].strided:
+        kind = str(value.layout)
+    elif value.is_nested:
+        kind = "a nested tensor"
+    if kind:
         raise DtypeError(f"{function}: `{argument}` must be a dense tensor with data, got {kind}")
     dtype = str(value.dtype).removeprefix("torch.")
     _check_dtype(function, argument, dtype, dtypes)
@@ -152,6 +159,13 @@ def _from_torch(function: str, argument: str, value: Any, dtypes: tuple[str, ...
         _refuse_device(function, argument, str(value.device))
     value = value.detach().resolve_neg()
     size = value.element_size()
+    reach = sum((n - 1) * stride for n, stride in zip(value.shape, value.stride(), strict=True))
+    end = size * (value.storage_offset() + reach + 1)
+    if 0 not in value.shape and end > value.untyped_storage().nbytes():
+        raise ArgumentError(
+            f"{function}: `{argument}` must be a tensor with all its memory, got one whose storage "
+            "was resized"
+        )
     strides = tuple(size * stride for stride in value.stride())
     ref = core().TensorRef(value.data_ptr(), tuple(value.shape), strides, dtype)
     return Array(ref, tuple(value.shape), dtype, True, value)
@@ -196,7 +210,12 @@ def result(
     inputs = tuple(inputs)
     if out is not None:
         return out, _check_out(function, shape, inputs, out)
-    memory = np.empty(shape, dtype=np.float32)
+    try:
+        memory = np.empty(shape, dtype=np.float32)
+    except ValueError as error:  # MemoryError stays what it is: another machine may have the room
+        raise ShapeError(
+            f"{function}: the result must be smaller than the address space, got {shape}"
+        ) from error
     ref = array(function, "out", memory).ref
     return like(memory, is_torch=any(given.is_torch for given in inputs)), ref
 

@@ -70,7 +70,8 @@ def correlation(
     length = _check.pairs(models.probes)
     shape = (length,) if models.single else (models.count, length)
     packed, ref = result(name, shape, models.arrays, out)
-    core().correlation(models.refs, *kind, threads(), ref)
+    if 0 not in shape:
+        core().correlation(models.refs, *kind, threads(), ref)
     return packed
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sacfast.errors import DtypeError, ShapeError
+from sacfast.errors import ArgumentError, DtypeError, ShapeError
 from sacfast.kernels import _check
 from sacfast.kernels._native import core, threads
 from sacfast.kernels._tensors import FLOATS, INTEGERS, array, as_numpy, result
@@ -56,8 +56,10 @@ def pairwise_distance(a: Any, b: Any = None, *, backend: str = "auto", out: Any 
             f"pairwise_distance: `b` must have P = {left.shape[1]} pairs like `a`, "
             f"got {right.shape}"
         )
-    distance, ref = result(name, (left.shape[0], right.shape[0]), (left, right), out)
-    core().pairwise_distance(left.ref, None if b is None else right.ref, threads(), ref)
+    shape = (left.shape[0], right.shape[0])
+    distance, ref = result(name, shape, (left, right), out)
+    if 0 not in shape:
+        core().pairwise_distance(left.ref, None if b is None else right.ref, threads(), ref)
     return distance
 
 
@@ -118,7 +120,8 @@ def correlation_distance(
         )
     shape = (models.count, sources.shape[0])
     distance, ref = result(name, shape, (*models.arrays, sources), out)
-    core().correlation_distance(models.refs, sources.ref, *kind, threads(), ref)
+    if 0 not in shape:
+        core().correlation_distance(models.refs, sources.ref, *kind, threads(), ref)
     return distance
 
 
@@ -136,7 +139,7 @@ def paper_scale(distance: Any, n: int, *, version: str = "2024") -> Any:
 
     Raises:
         DtypeError: If `distance` holds anything but numbers, or `n` is no integer.
-        ArgumentError: If n < 1, or `version` is another.
+        ArgumentError: If n < 1, `version` is another, or an integer is beyond all floats.
         BackendError: If its memory is not the CPU's.
 
     Source: docs/method.md, "The papers' score"; the released code of SAC-JC and of SAC.
@@ -151,7 +154,10 @@ def paper_scale(distance: Any, n: int, *, version: str = "2024") -> Any:
         except ValueError as error:
             raise DtypeError(f"{name}: `distance` must be a list of numbers: {error}") from error
     elif isinstance(distance, numbers.Real):
-        return distance * factor
+        try:
+            return distance * factor
+        except OverflowError as error:  # an int beyond all floats
+            raise ArgumentError(f"{name}: `distance` must fit a float: {error}") from error
     given = array(name, "distance", distance, (*FLOATS, *INTEGERS))
     if given.is_torch or isinstance(distance, np.ndarray):
         return distance * factor

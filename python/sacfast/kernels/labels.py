@@ -41,7 +41,8 @@ def label_correlation(labels: Any) -> Any:
         )
     shape = (*given.shape[:-1], _check.pairs(given.shape[-1]))
     packed, ref = result("label_correlation", shape, (given,))
-    core().label_correlation(given.ref, threads(), ref)
+    if 0 not in shape:
+        core().label_correlation(given.ref, threads(), ref)
     return packed
 
 
@@ -73,8 +74,10 @@ def label_distance(a: Any, b: Any = None) -> Any:
         raise ShapeError(
             f"label_distance: `b` must have N = {left.shape[1]} probes like `a`, got {right.shape}"
         )
-    distance, ref = result("label_distance", (left.shape[0], right.shape[0]), (left, right))
-    core().label_distance(left.ref, None if b is None else right.ref, threads(), ref)
+    shape = (left.shape[0], right.shape[0])
+    distance, ref = result("label_distance", shape, (left, right))
+    if 0 not in shape:
+        core().label_distance(left.ref, None if b is None else right.ref, threads(), ref)
     return distance
 
 
