@@ -15,12 +15,14 @@
 
 #include "cpu/correlation.h"
 #include "cpu/correlation_distance.h"
+#include "cpu/correlation_products.h"
 #include "cpu/fri_features.h"
 #include "cpu/inner_products.h"
 #include "cpu/label_correlation.h"
 #include "cpu/level.h"
 #include "cpu/pairwise_distance.h"
 #include "cpu/spd_inverse.h"
+#include "cpu/usable_rows.h"
 #include "dlpack.h"
 #include "tensor_ref.h"
 
@@ -151,6 +153,34 @@ void bind_fri_features(const TensorRef& probes, const TensorRef& references, int
     fri_features(left, right, threads, scores);
 }
 
+void bind_correlation_products(const std::vector<TensorRef>& outputs, const TensorRef& rows,
+                               const std::vector<TensorRef>& origins, const std::string& center,
+                               int threads, const TensorRef& products, const TensorRef& squares) {
+    const std::vector<Matrix> models = models_of(outputs), made_of = models_of(origins);
+    const Matrix fixed = rows.matrix();
+    const std::int64_t count = static_cast<std::int64_t>(models.size());
+    require(models.empty() || pairs_of(models) == fixed.cols, "rows of another length");
+    require(made_of.empty() || static_cast<std::int64_t>(made_of.size()) + 1 == fixed.rows,
+            "another number of origins");
+    require(made_of.empty() || models.empty() || made_of[0].rows == models[0].rows,
+            "origins with another number of rows");
+    double* out = products.output<double>(count * fixed.rows);
+    double* own = squares.output<double>(count);
+    const Center how = named(centers, center);
+    const py::gil_scoped_release released;
+    correlation_products(models, fixed, made_of, how, threads, out, own);
+}
+
+void bind_usable_rows(const std::vector<TensorRef>& outputs, bool constants, int threads,
+                      const TensorRef& usable, const TensorRef& same) {
+    const std::vector<Matrix> models = models_of(outputs);
+    const std::int64_t count = static_cast<std::int64_t>(models.size());
+    std::uint8_t* rows = usable.output<std::uint8_t>(count ? count * models[0].rows : 0);
+    std::uint8_t* all = same.output<std::uint8_t>(count);
+    const py::gil_scoped_release released;
+    usable_rows(models, constants, threads, rows, all);
+}
+
 void bind_inner_products(const TensorRef& a, const TensorRef& b, int threads,
                          const TensorRef& out) {
     const Matrix left = a.matrix(), right = b.matrix();
@@ -265,6 +295,11 @@ PYBIND11_MODULE(_core, m) {
           py::arg("threads"), py::arg("out"));
     m.def("inner_products", &bind_inner_products, py::arg("a"), py::arg("b"), py::arg("threads"),
           py::arg("out"));
+    m.def("correlation_products", &bind_correlation_products, py::arg("outputs"), py::arg("rows"),
+          py::arg("origins"), py::arg("center"), py::arg("threads"), py::arg("products"),
+          py::arg("squares"));
+    m.def("usable_rows", &bind_usable_rows, py::arg("outputs"), py::arg("constants"),
+          py::arg("threads"), py::arg("usable"), py::arg("same"));
     m.def("spd_inverse", &bind_spd_inverse, py::arg("a"), py::arg("out"));
     m.def("build_facts", &build_facts);
     m.def("levels", &level_names);

@@ -4,6 +4,7 @@
 
 #include "cpu/correlation_segments.h"
 #include "cpu/fixed_rows.h"
+#include "cpu/level/double_tiles.h"
 #include "cpu/level/row_tiles.h"
 #include "cpu/parallel.h"
 
@@ -14,25 +15,20 @@ constexpr std::int64_t most_models = 64;        // that share one pass over the 
 constexpr std::int64_t group_bytes = 16 << 20;  // their packs and a piece of their correlations
 constexpr std::int64_t most_pairs = 1 << 16;    // of such a piece
 constexpr std::int64_t strip = 2 * pair_chunk;  // 64 models' and 120 rows' share: 1.5 MB of cache
-constexpr std::int64_t class_rows = 64;         // rows of A^T or B^T that are multiplied at a time
+constexpr std::int64_t class_rows = 48;         // rows of A^T or B^T that are multiplied at a time
 
 // Unit rows of several models, transposed and stacked: a row holds one class over all probes.
 struct Classes {
     std::int64_t stride;                 // N and zeros, an odd number of cache lines
-    std::vector<float> values;           // [sum of C][stride]
-    std::vector<float> squares;          // [models][stride] |a_i|^2: 1, or 0 for a zero row
+    std::vector<double> values;          // [sum of C][stride]
+    std::vector<double> squares;         // [models][stride] |a_i|^2: 1, or 0 for a zero row
     std::vector<std::int64_t> first{0};  // of each model's classes, and the end
 
-    explicit Classes(std::int64_t n) : stride((n + 31) / 16 * 16 | 16) {}
+    explicit Classes(std::int64_t n) : stride((n + 15) / 8 * 8 | 8) {}
 
-    void clear() {
-        values.clear();
-        squares.clear();
-        first.assign(1, 0);
-    }
     void add_ones(std::int64_t n) {
-        values.resize(values.size() + static_cast<std::size_t>(stride), 0.0f);
-        std::fill_n(values.end() - stride, n, 1.0f);
+        values.resize(values.size() + static_cast<std::size_t>(stride), 0.0);
+        std::fill_n(values.end() - stride, n, 1.0);
         squares.insert(squares.end(), values.end() - stride, values.end());
         first.push_back(first.back() + 1);
     }
@@ -40,16 +36,16 @@ struct Classes {
         Pack pack;
         pack.make(outputs, center);
         const std::size_t start = values.size(), before = squares.size();
-        values.resize(start + static_cast<std::size_t>(outputs.cols * stride), 0.0f);
-        squares.resize(before + static_cast<std::size_t>(stride), 0.0f);
+        values.resize(start + static_cast<std::size_t>(outputs.cols * stride), 0.0);
+        squares.resize(before + static_cast<std::size_t>(stride), 0.0);
         for (std::int64_t i = 0; i < outputs.rows; ++i) {
             double square = 0.0;
             for (std::int64_t c = 0; c < outputs.cols; ++c) {
-                const float value = pack.column(c)[i];
+                const double value = static_cast<double>(pack.column(c)[i]);
                 values[start + static_cast<std::size_t>(c * stride + i)] = value;
-                square += static_cast<double>(value) * static_cast<double>(value);
+                square += value * value;
             }
-            squares[before + static_cast<std::size_t>(i)] = static_cast<float>(square);
+            squares[before + static_cast<std::size_t>(i)] = square;
         }
         first.push_back(first.back() + outputs.cols);
     }
@@ -58,12 +54,12 @@ struct Classes {
 };
 
 // sums[i][j] = <row i of a, row j of b>, b in blocks that stay in the cache for all rows of a.
-void multiply(const float* a, std::int64_t rows_a, const float* b, std::int64_t rows_b,
+void multiply(const double* a, std::int64_t rows_a, const double* b, std::int64_t rows_b,
               std::int64_t stride, std::vector<double>& sums) {
     sums.assign(static_cast<std::size_t>(rows_a * rows_b), 0.0);
     for (std::int64_t j = 0; j < rows_b; j += class_rows) {
-        row_tiles().products(a, stride, rows_a, b + j * stride, stride,
-                             std::min(class_rows, rows_b - j), stride, sums.data() + j, rows_b);
+        double_tiles().products(a, rows_a, b + j * stride, std::min(class_rows, rows_b - j), stride,
+                                stride, sums.data() + j, rows_b);
     }
 }
 
@@ -104,7 +100,7 @@ class Products {
         if (origins_.models() == 0) return false;
         const double n = static_cast<double>(model.rows), c = static_cast<double>(model.cols);
         const double pairs = n * (n - 1) / 2;
-        return 2 * n * c * static_cast<double>(origins_.size()) <
+        return 4 * n * c * static_cast<double>(origins_.size()) <
                n * n * c + 2 * pairs * static_cast<double>(fixed_.count());
     }
 
@@ -162,8 +158,8 @@ class Products {
         for (std::int64_t m = 0; m < count; ++m) {
             const std::int64_t row = own.first[static_cast<std::size_t>(m)];
             const std::int64_t rows = own.first[static_cast<std::size_t>(m) + 1] - row;
-            const float* values = own.values.data() + row * stride;
-            const float* square = own.squares.data() + m * stride;
+            const double* values = own.values.data() + row * stride;
+            const double* square = own.squares.data() + m * stride;
             multiply(square, 1, square, 1, stride, worker.diagonal);
             multiply(values, rows, values, rows, stride, worker.sums);
             squares_[first + m] =
@@ -194,6 +190,8 @@ void correlation_products(const std::vector<Matrix>& models, const Matrix& rows,
     if (models.empty()) return;
     const Products all(models, rows, origins, center, products, squares);
     const std::int64_t n = models[0].rows;
+    const std::int64_t most =
+        std::min(most_models, (static_cast<std::int64_t>(models.size()) + threads - 1) / threads);
     std::vector<Group> groups;
     std::int64_t left = 0;  // bytes or classes that the last group still has room for
     for (std::int64_t s = 0; s < static_cast<std::int64_t>(models.size()); ++s) {
@@ -202,8 +200,8 @@ void correlation_products(const std::vector<Matrix>& models, const Matrix& rows,
         const std::int64_t cost =
             way ? model.cols
                 : 4 * (n * model.cols + std::min(rows.cols, most_pairs + pair_chunk + 8 * n));
-        if (groups.empty() || groups.back().by_classes != way ||
-            groups.back().count == most_models || left < cost) {
+        if (groups.empty() || groups.back().by_classes != way || groups.back().count == most ||
+            left < cost) {
             groups.push_back({s, 0, way});
             left = way ? class_rows : group_bytes;
         }

@@ -7,7 +7,6 @@
 namespace sacfast {
 namespace {
 
-constexpr std::int64_t row_block = 8;    // rows of one model at a time: a tile of the correlation
 constexpr std::int64_t cache_line = 16;  // float32
 
 std::int64_t rounded_up(std::int64_t n, std::int64_t step) { return (n + step - 1) / step * step; }
@@ -18,7 +17,7 @@ void CorrelationSegments::run(const Matrix* models, std::int64_t count, const Co
                               std::int64_t capacity,
                               const std::function<void(const Segment&)>& body) {
     const std::int64_t n = models[0].rows, pairs = n * (n - 1) / 2;
-    const std::int64_t most = std::min(pairs, capacity + pair_chunk + row_block * n);
+    const std::int64_t most = std::min(pairs, capacity + pair_chunk + row_strip * n);
     // An odd number of cache lines: no two rows at one place in the cache.
     const std::int64_t lines = rounded_up(most, cache_line) / cache_line + 4;
     const std::int64_t stride = (lines | 1) * cache_line;
@@ -34,15 +33,15 @@ void CorrelationSegments::run(const Matrix* models, std::int64_t count, const Co
 
     std::int64_t start = 0, filled = 0;  // the piece's first pair; how much of it is written
     for (std::int64_t i = 0; i < n;) {
-        while (i < n && filled < capacity) {
-            const std::int64_t end = std::min(n, i + row_block);
-            for (std::int64_t m = 0; m < count; ++m) {
-                rows_[static_cast<std::size_t>(m)].rows(i, end,
-                                                        buffer_.data() + m * stride + filled);
-            }
-            filled = packed_offset(end, n) - start;
-            i = end;
+        std::int64_t end = i;
+        while (end < n && packed_offset(end, n) - start < capacity) {
+            end = std::min(n, end + row_strip);
         }
+        for (std::int64_t m = 0; m < count; ++m) {  // all its rows while its pack is in the cache
+            rows_[static_cast<std::size_t>(m)].rows(i, end, buffer_.data() + m * stride + filled);
+        }
+        filled = packed_offset(end, n) - start;
+        i = end;
         const bool last = start + filled == pairs;
         const std::int64_t size = last ? filled : filled / pair_chunk * pair_chunk;
         const std::int64_t padded = rounded_up(size, row_tiles().lanes);

@@ -24,6 +24,7 @@ from sacfast.errors import ArgumentError, DtypeError, NullBankError, ShapeError
 from sacfast.kernels import correlation, correlation_distance
 from sacfast.kernels._tensors import as_numpy
 from sacfast.kernels.balanced import balanced
+from sacfast.kernels.products import usable_rows
 from sacfast.kinds import LADDER
 from sacfast.partial import PartialScore
 from sacfast.statistics import Reach, conformal_p, reach
@@ -34,17 +35,18 @@ Center = Literal["double", "row", "none"]
 Form = Literal["outputs", "fri", "direct"]
 _Float = NDArray[np.float64]
 _Mask = NDArray[np.bool_]
+_Models = NDArray[Any] | list[NDArray[Any]]  # a batch (S, N, C), or models (N, C_s)
 
 #: A model with a larger share of unusable probes is not comparable.
 MAX_DROPPED = 0.2
-#: Suspects' correlations are held a block at a time, in at most this many bytes.
+#: What is made of suspects' outputs before they are compared is held a block at a time.
 _BLOCK_BYTES = 64 << 20
 #: Frames (sources and bank on one subset of the probes) kept for suspects that drop the same ones.
 _FRAMES_KEPT = 4
 
-#: A suspect's score and a null score are the same number come by in two ways; what lies closer
-#: than their rounding is a tie, and counts against the suspect.
-TIE = 1e-7
+#: A suspect's score and a null score are the same number come by in two ways, of which one sums in
+#: float32; what lies closer than their rounding is a tie, and counts against the suspect.
+TIE = 1e-6
 
 #: Verification scores that vary by less than this share of their size vary by rounding only.
 _ROUNDING = 1e-7
@@ -288,16 +290,18 @@ class Detector:
         suspects = _models("Detector.scores", "outputs", outputs)
         shape = (len(suspects), len(self._sources))
         score, z, p = (np.full(shape, np.nan) for _ in range(3))
-        dropped = np.zeros(len(suspects), dtype=np.int64)
-        reasons: list[str | None] = [None] * len(suspects)
-        by_mask: dict[bytes, list[int]] = {}
-        for i, suspect in enumerate(suspects):
+        for i, suspect in enumerate(suspects[:1] if isinstance(suspects, np.ndarray) else suspects):
             self._check_probes("Detector.scores", f"`outputs[{i}]`", suspect)
-            own = usable_probes(suspect, self.form)
-            mask = own & self._mask
-            dropped[i] = self._probes - mask.sum()
-            reasons[i] = not_comparable(suspect, own)
-            if reasons[i] is None:
+        own, same = usable_rows(suspects, constants=self.form != "outputs")
+        masks = own & self._mask if len(suspects) else np.empty((0, self._probes), dtype=bool)
+        dropped = self._probes - masks.sum(axis=1)
+        reasons = [
+            _reason(usable, self._probes, alike)
+            for usable, alike in zip(own.sum(axis=1).tolist(), same.tolist(), strict=True)
+        ]
+        by_mask: dict[bytes, list[int]] = {}
+        for i, (mask, reason) in enumerate(zip(masks, reasons, strict=True)):
+            if reason is None:
                 by_mask.setdefault(mask.tobytes(), []).append(i)
         signed = sign(self.method)
         for key, members in by_mask.items():
@@ -308,8 +312,7 @@ class Detector:
                 for i in members:
                     reasons[i] = _TOO_LITTLE_LEFT
                 continue
-            for block in _blocks(members, self._row_bytes(int(mask.sum()))):
-                score[block] = frame.scores([suspects[i][mask] for i in block])
+            score[members] = frame.scores(_taken(suspects, members, mask))
             for some, null in self._nulls_for(frame, suspects, members):
                 p[some] = p_values(
                     signed * score[some],
@@ -328,7 +331,7 @@ class Detector:
         return null
 
     def _nulls_for(
-        self, frame: _Paper | _Inner, suspects: list[NDArray[Any]], members: list[int]
+        self, frame: _Paper | _Inner, suspects: _Models, members: list[int]
     ) -> Iterator[tuple[list[int], _Float]]:
         """Suspects with the null scores that they are held against.
 
@@ -347,12 +350,6 @@ class Detector:
             return None
         known = outputs[np.isfinite(outputs)]
         return math.exp(round(math.log(max(float(known.mean()), 1 / known.size)), 1))
-
-    def _row_bytes(self, probes: int) -> int:
-        """Bytes of what is compared of one model."""
-        if self.form == "direct":
-            return 4 * probes * int(self._sources[0].shape[1])
-        return 2 * probes * (probes - 1)
 
     def _frame(self, mask: _Mask) -> _Paper | _Inner:
         """The sources and the bank on a subset of the probes; the latest few are kept."""
@@ -380,7 +377,7 @@ class _Paper:
     def null_at(self, yes: float) -> _Float:
         return self.scores(_decided(self._bank, yes))
 
-    def scores(self, outputs: list[Any]) -> _Float:
+    def scores(self, outputs: _Models) -> _Float:
         distance = correlation_distance(outputs, self._sources, center=self._center)
         return np.asarray(distance, dtype=np.float64)
 
@@ -393,18 +390,20 @@ class _Inner:
         self._method: Method = detector.method
         self._leaves_out = self._method != "pearson"
         self._bank, self._left_out = bank, detector._left_out
-        packed_sources = self._packed(sources)
-        packed_bank = self._packed(bank) if bank else packed_sources[:0]
-        ones = np.ones_like(packed_sources[:1])
-        if self._leaves_out:
-            explained = np.concatenate([ones, packed_bank])
-            self._partial = PartialScore(explained, packed_sources, detector.ridge)
-            null = self._partial.left_out(self._left_out)
+        explained = bank if self._leaves_out else []
+        ridge = detector.ridge if self._leaves_out else 0.0
+        if self._direct:
+            rows = np.stack([_flattened(scores) for scores in [*explained, *sources]])
+            self._partial = PartialScore(rows, len(explained), ridge)
         else:
-            self._partial = PartialScore(ones, packed_sources, 0.0)
-            null = self._partial.scores(packed_bank)
+            models = compared([*explained, *sources], self._method)
+            rows = np.asarray(correlation(models, center=self._center))
+            self._partial = PartialScore(
+                rows, len(explained), ridge, origins=models, center=self._center
+            )
+        null = self._partial.left_out(self._left_out) if self._leaves_out else self.scores(bank)
         empty = self._partial.empty_sources
-        if empty and packed_sources.shape[1] > 1:
+        if empty and rows.shape[1] > 1:
             raise ArgumentError(
                 f"Detector: `sources[{empty[0]}]` must relate the probes in some way that the null "
                 "bank does not, got one that leaves nothing to compare with"
@@ -414,28 +413,40 @@ class _Inner:
     def null_at(self, yes: float) -> _Float:
         if not self._bank:
             return self.null
-        packed = self._packed(_decided(self._bank, yes))
-        if self._leaves_out:
-            return counting(self._partial.left_out(self._left_out, packed))
-        return counting(self._partial.scores(packed))
-
-    def scores(self, outputs: list[Any]) -> _Float:
-        return self._partial.scores(self._packed(outputs))
-
-    def _packed(self, outputs: list[Any]) -> NDArray[np.float32]:
-        """(S, P) what is compared of each model."""
+        decided = _decided(self._bank, yes)
+        if not self._leaves_out:
+            return counting(self.scores(decided))
         if self._direct:
-            return np.stack([_flattened(scores) for scores in outputs])
-        return packed_correlations(outputs, self._method, self._center)
+            packed = np.stack([_flattened(scores) for scores in decided])
+        else:
+            packed = packed_correlations(decided, self._method, self._center)
+        return counting(self._partial.left_out(self._left_out, packed))
+
+    def scores(self, outputs: _Models) -> _Float:
+        if not self._direct and self._method != "balanced":
+            return self._partial.scores(outputs)  # keeps nothing but the scores
+        found = [np.empty((0, self._partial.sources))]
+        for block in _blocks(outputs):
+            if self._direct:
+                rows = np.stack([_flattened(scores) for scores in block])
+                found.append(self._partial.scores_of_rows(rows))
+            else:
+                found.append(self._partial.scores(compared(block, self._method)))
+        return np.concatenate(found)
+
+
+def compared(outputs: Sequence[NDArray[Any]], method: Method) -> list[NDArray[Any]]:
+    """The outputs whose correlations a method compares."""
+    if method == "balanced":
+        return [balanced(one.astype(np.float64)) for one in outputs]
+    return list(outputs)
 
 
 def packed_correlations(
     outputs: Sequence[NDArray[Any]], method: Method, center: Center
 ) -> NDArray[np.float32]:
     """(S, P) packed correlations as a method compares them, of usable outputs (N, C_s)."""
-    if method == "balanced":
-        outputs = [balanced(one.astype(np.float64)) for one in outputs]
-    return np.asarray(correlation(list(outputs), center=center))
+    return np.asarray(correlation(compared(outputs, method), center=center))
 
 
 def counting(null: _Float) -> _Float:
@@ -500,37 +511,38 @@ def usable_probes(outputs: NDArray[Any], form: Form = "outputs") -> _Mask:
 
     Verification scores (the other forms) may be constant in a row: no to every pair is an answer.
     """
-    finite: _Mask = np.isfinite(outputs).all(axis=1)
-    if form != "outputs":
-        return finite
-    varies: _Mask = outputs.max(axis=1) != outputs.min(axis=1)
-    return finite & varies
+    mask: _Mask = usable_rows([outputs], constants=form != "outputs")[0][0]
+    return mask
 
 
 def not_comparable(outputs: NDArray[Any], usable: _Mask) -> str | None:
     """Why a model's outputs can't be compared ("answers ..."), or None where they can."""
-    unusable = len(usable) - int(usable.sum())
-    if unusable > MAX_DROPPED * len(usable):
-        return f"answers NaN, Inf or one constant on {unusable} of {len(usable)} probes"
     kept = outputs[usable]
-    if len(kept) > 1 and (kept == kept[0]).all():
+    return _reason(len(kept), len(usable), bool((kept == kept[:1]).all()))
+
+
+def _reason(usable: int, probes: int, same: bool) -> str | None:
+    unusable = probes - usable
+    if unusable > MAX_DROPPED * probes:
+        return f"answers NaN, Inf or one constant on {unusable} of {probes} probes"
+    if usable > 1 and same:
         return "answers the same on every probe"
     return None
 
 
-def _models(function: str, name: str, outputs: Any) -> list[NDArray[Any]]:
-    """A batch (S, N, C) or a list of (N, C_s) as a list of 2-D arrays, float32 or float64."""
-    if isinstance(outputs, (list, tuple)):
-        models = [as_numpy(function, f"{name}[{i}]", one) for i, one in enumerate(outputs)]
-    else:
+def _models(function: str, name: str, outputs: Any) -> _Models:
+    """A batch (S, N, C) or a list of (N, C_s), float32 or float64."""
+    if not isinstance(outputs, (list, tuple)):
         batch = as_numpy(function, name, outputs)
         if batch.ndim != 3:
             raise ShapeError(
                 f"{function}: `{name}` must be (S, N, C) or a list of (N, C), got {batch.shape}",
                 hint="for one model pass outputs[None]",
             )
-        models = list(batch)
-    for i, model in enumerate(models):
+        models: _Models = batch
+    else:
+        models = [as_numpy(function, f"{name}[{i}]", one) for i, one in enumerate(outputs)]
+    for i, model in enumerate(models[:1] if isinstance(models, np.ndarray) else models):
         if model.ndim != 2 or not model.size:
             raise ShapeError(
                 f"{function}: `{name}[{i}]` must be (N, C) with N, C >= 1, got {model.shape}"
@@ -538,11 +550,23 @@ def _models(function: str, name: str, outputs: Any) -> list[NDArray[Any]]:
     return models
 
 
-def _blocks(members: list[int], row_bytes: int) -> Iterator[list[int]]:
-    """Splits suspects so that a block's packed correlations fit into `_BLOCK_BYTES`."""
-    size = max(1, _BLOCK_BYTES // max(1, row_bytes))
-    for start in range(0, len(members), size):
-        yield members[start : start + size]
+def _taken(models: _Models, members: list[int], mask: _Mask) -> _Models:
+    """Some models on some probes; of a batch of which nothing is left out, the batch."""
+    if not mask.all():
+        return [models[i][mask] for i in members]
+    return models if len(members) == len(models) else [models[i] for i in members]
+
+
+def _blocks(outputs: _Models) -> Iterator[list[NDArray[Any]]]:
+    """Splits models so that what is made of a block, at twice the precision, stays small."""
+    block: list[NDArray[Any]] = []
+    for one in outputs:
+        block.append(one)
+        if len(block) * one.size * 8 >= _BLOCK_BYTES:
+            yield block
+            block = []
+    if block:
+        yield block
 
 
 def _z(score: _Float, null: _Float) -> _Float:

@@ -25,18 +25,28 @@ of the suspects into batches.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sacfast.errors import NullBankError
+from sacfast.kernels.correlation import correlation
 from sacfast.kernels.linear import inner_products, spd_inverse
+from sacfast.kernels.products import correlation_products
 
 _Float = NDArray[np.float64]
 
 #: A residual with less than this share of its correlation's own square is rounding, not signal.
 _NOTHING_LEFT = 1e-12
+
+#: Sums in float32 err by some 1e-8 of a correlation's square, and a score by that over the share
+#: which X leaves. Where less than this is left, and where there are so few pairs that it costs
+#: nothing, they are taken in float64.
+_SURE = 0.02
+_FEW_PAIRS = 2048
+_BLOCK = 1 << 24  # correlations held at a time then
 
 
 class _Residuals(NamedTuple):
@@ -51,18 +61,30 @@ class PartialScore:
     """Scores against fixed sources, with everything that X explains removed.
 
     Args:
-        explained: (K, P) float32, the rows of X; the first must be ones.
-        sources: (V, P) float32 packed correlations.
+        rows: (m + V, P) float32 packed correlations, of the null bank and then of the sources.
+        explained: m. X is a row of ones and the first m rows.
         ridge: Relative ridge, >= 0.
+        origins: The m + V models' outputs (N, C_k) that `rows` are the correlations of; without
+            them only rows can be scored.
+        center: Centring of `origins`, and of the suspects.
 
     Raises:
         NullBankError: If the rows of X are linearly dependent and the ridge does not help.
     """
 
-    def __init__(self, explained: NDArray[Any], sources: NDArray[Any], ridge: float) -> None:
-        self._rows = np.concatenate([explained, sources])
+    def __init__(
+        self,
+        rows: NDArray[Any],
+        explained: int,
+        ridge: float,
+        *,
+        origins: Sequence[NDArray[Any]] = (),
+        center: str = "double",
+    ) -> None:
+        self._rows = np.concatenate([np.ones_like(rows[:1]), rows])
+        self._origins, self._center = list(origins), center
         products = inner_products(self._rows, self._rows)
-        self._prepare(products, len(explained), explained.shape[1], ridge)
+        self._prepare(products, 1 + explained, rows.shape[1], ridge)
 
     @classmethod
     def of_products(cls, gram: _Float, size: int, pairs: int, ridge: float) -> PartialScore:
@@ -80,6 +102,7 @@ class PartialScore:
 
     def _prepare(self, gram: _Float, size: int, pairs: int, ridge: float) -> None:
         self._size, self._pairs = size, pairs
+        self.sources = len(gram) - size
         self._gram = np.ascontiguousarray(gram[: self._size, : self._size])
         self._sums = self._gram[0]
         # A correlation that is zero everywhere explains nothing, whatever its weight: any ridge
@@ -107,17 +130,40 @@ class PartialScore:
         empty: list[int] = np.flatnonzero(np.isnan(self._variance(self._source))).tolist()
         return empty
 
-    def scores(self, packed: NDArray[Any]) -> _Float:
-        """(S, P) packed correlations of suspects -> (S, V) scores; NaN where nothing is left."""
+    def scores(self, outputs: NDArray[Any] | Sequence[NDArray[Any]]) -> _Float:
+        """Outputs (S, N, C) or S times (N, C_s) -> (S, V) scores; NaN where nothing is left."""
+        unsure = np.ones(len(outputs), dtype=bool)
+        scores = np.empty((len(outputs), self.sources))
+        if self._pairs > _FEW_PAIRS:
+            products, square = correlation_products(
+                outputs, self._rows, self._origins, center=self._center
+            )
+            suspects = self._residuals(products, square)
+            scores = self._pearson(suspects, self._source, products[:, self._size :])
+            share = self._share(suspects)
+            unsure = ~(share * np.minimum(share, self._share(self._source).min()) > _SURE**2)
+        rows = np.flatnonzero(unsure)
+        step = max(1, _BLOCK // self._pairs)
+        for start in range(0, len(rows), step):
+            block = rows[start : start + step]
+            packed = correlation([outputs[i] for i in block], center=self._center)
+            scores[block] = self.scores_of_rows(np.asarray(packed))
+        return scores
+
+    def scores_of_rows(self, packed: NDArray[Any]) -> _Float:
+        """The same from what is compared of each suspect, (S, P)."""
         square = (packed.astype(np.float64) ** 2).sum(axis=1)
         return self.score_products(inner_products(packed, self._rows), square)
 
     def score_products(self, products: _Float, square: _Float) -> _Float:
         """The same from the suspects' inner products (S, K + V) with the rows of X and the sources,
         and (S,) with themselves."""
-        x = np.ascontiguousarray(products[:, : self._size])
-        suspects = _Residuals(x, self._solve(x), square)
+        suspects = self._residuals(products, square)
         return self._pearson(suspects, self._source, products[:, self._size :])
+
+    def _residuals(self, products: _Float, square: _Float) -> _Residuals:
+        x = np.ascontiguousarray(products[:, : self._size])
+        return _Residuals(x, self._solve(x), square)
 
     def left_out(self, codes: NDArray[np.intp], packed: NDArray[Any] | None = None) -> _Float:
         """(m, V) scores of the bank itself, each member with its own group left out of X.
@@ -171,6 +217,11 @@ class PartialScore:
     def _sum(self, side: _Residuals) -> _Float:
         total: _Float = side.x[:, 0] - (side.a * self._sums).sum(axis=1)
         return total
+
+    def _share(self, side: _Residuals) -> _Float:
+        """The share of each correlation's own square that X leaves."""
+        share: _Float = self._variance(side) / np.where(side.square > 0, side.square, 1.0)
+        return share
 
     def _variance(self, side: _Residuals) -> _Float:
         """P times the variance of each residual; NaN where there is nothing but rounding."""

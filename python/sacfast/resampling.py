@@ -89,11 +89,10 @@ class Resampling:
             return
         packed = packed_correlations(kept, method, center)
         self._pairs = packed.shape[1]
-        ones = np.ones_like(packed_sources[:1])
         if method == "pearson":
-            self._fixed = PartialScore(ones, packed_sources, 0.0).scores(packed)
+            self._fixed = PartialScore(packed_sources, 0, 0.0).scores_of_rows(packed)
             return
-        rows = np.concatenate([ones, packed_sources, packed])
+        rows = np.concatenate([np.ones_like(packed[:1]), packed_sources, packed])
         self._products = _gram(rows)
 
     def draw(
