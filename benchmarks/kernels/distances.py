@@ -1,0 +1,163 @@
+"""Loop 2: packed correlations to distances, mean |a - b|, with fixed others or all pairs.
+
+The authors compare full N×N matrices, two models at a time, in a Python loop; their squares are
+made beforehand, and a few of them are used again and again, so that they come from the cache.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import sacfast
+from benchmarks.kernels import data
+from benchmarks.kernels.limits import Work
+from benchmarks.kernels.race import Contender, Contest, Missing, Read
+from sacfast.kernels import torch_reference
+
+CLASSES = 10
+SQUARES = 20  # of the authors' matrices kept on either side
+NAIVE_BYTES = 1 << 28  # of differences that a naive contender holds at once
+
+
+def contest(A: int, N: int, B: int = 0) -> Contest:
+    """B = 0: all pairs of the A models among themselves."""
+    pairs = N * (N - 1) // 2
+    a: NDArray[Any] = sacfast.correlation(data.outputs(A, N, CLASSES), center="none")
+    b = sacfast.correlation(data.outputs(B, N, CLASSES, 1), center="none") if B else a
+    columns = len(b)
+    a_tensor, b_tensor = torch.from_numpy(a), torch.from_numpy(b)
+    distance = np.zeros((A, columns), np.float32)
+    tensor = torch.zeros(A, columns)
+    tolerance = data.mean_tolerance(pairs)
+
+    @cache
+    def row(unit: int) -> NDArray[np.float64]:
+        some = max(1, (1 << 27) // (8 * pairs))
+        parts = [
+            np.abs(b[first : first + some].astype(np.float64) - a[unit]).mean(axis=1)
+            for first in range(0, columns, some)
+        ]
+        return np.concatenate(parts)
+
+    def own(level: str | None = None) -> Contender:
+        def run(count: int) -> Any:
+            if B:
+                return sacfast.pairwise_distance(a[:count], b, out=distance[:count])
+            square = distance.reshape(-1)[: count * count].reshape(count, count)
+            return sacfast.pairwise_distance(a[:count], out=square)
+
+        name = f"sacfast, {data.LEVEL_NAMES[level]} only" if level else "sacfast"
+        tolerance, power = data.OWN_TOLERANCE, 1 if B else 2
+        return Contender(name, "sacfast", run, read, A, tolerance, power, level)
+
+    def read(result: Any, count: int) -> Read:
+        width = columns if B else count
+        for unit in data.sample(count):
+            yield unit, slice(width), np.asarray(result[unit])
+
+    def by_torch(count: int) -> Any:
+        if B:
+            return torch_reference.pairwise_distance(a_tensor[:count], b_tensor, out=tensor[:count])
+        return torch_reference.pairwise_distance(a_tensor[:count])
+
+    def each(name: str, group: Any, call: Any, most: int | None = None) -> Contender:
+        """Sums of |a - b| by rows of a."""
+
+        def run(count: int) -> Any:
+            return call(slice(count))
+
+        def means(result: Any, count: int) -> Read:
+            for unit, part, values in data.rows(result, count):
+                yield unit, part, values / pairs
+
+        return Contender(name, group, run, means, A, tolerance, most=most)
+
+    naive = max(1, NAIVE_BYTES // (4 * pairs * columns))
+    contenders: list[Contender | Missing] = [
+        own(),
+        *(own(level) for level in data.lower_levels()),
+        _loop(a, b, N, tolerance),
+        Contender(
+            "torch, blocks in the cache", "torch", by_torch, read, A, tolerance, 1 if B else 2
+        ),
+        each("torch.cdist p=1", "torch", lambda part: torch.cdist(a_tensor[part], b_tensor, p=1.0)),
+        data.optional(
+            "scipy.spatial.distance",
+            "scipy cdist cityblock",
+            "library",
+            lambda scipy: each(
+                "scipy cdist cityblock",
+                "library",
+                lambda part: scipy.cdist(a[part], b, "cityblock"),
+            ),
+        ),
+        data.optional(
+            "sklearn.metrics.pairwise",
+            "scikit-learn manhattan",
+            "library",
+            lambda sklearn: each(
+                "scikit-learn manhattan",
+                "library",
+                lambda part: sklearn.manhattan_distances(a[part], b),
+            ),
+        ),
+        data.optional(
+            "faiss",
+            "faiss METRIC_L1",
+            "library",
+            lambda faiss: each(
+                "faiss METRIC_L1",
+                "library",
+                lambda part: faiss.pairwise_distances(a[part], b, faiss.METRIC_L1),
+            ),
+        ),
+        data.optional(
+            "torchmetrics.functional.pairwise",
+            "torchmetrics manhattan",
+            "library",
+            lambda metrics: each(
+                "torchmetrics manhattan",
+                "library",
+                lambda part: metrics.pairwise_manhattan_distance(a_tensor[part], b_tensor),
+                naive,
+            ),
+        ),
+    ]
+    compared = float(A) * columns if B else A * (A - 1) / 2
+    label = f"{A} × {B}" if B else f"all pairs of {A}"
+    return Contest(
+        "pairwise",
+        f"distances {label}, N = {N}",
+        {"A": A, "B": columns, "N": N, "symmetric": int(not B)},
+        Work(
+            differences=compared * pairs,
+            bytes_in=4 * pairs * (A + B),
+            bytes_out=4 * A * columns,
+        ),
+        lambda unit, part: row(unit)[part],
+        contenders,
+    )
+
+
+def _loop(a: NDArray[Any], b: NDArray[Any], N: int, tolerance: float) -> Contender:
+    """The authors' loop; a unit is one pair of models."""
+    left = torch.from_numpy(1 - sacfast.unpack(a[:SQUARES], N))
+    right = torch.from_numpy(1 - sacfast.unpack(b[:SQUARES], N))
+    of_each = len(right)
+
+    def run(count: int) -> Any:
+        for k in range(count):
+            i, j = divmod(k % (len(left) * of_each), of_each)
+            distance = torch.sum(torch.abs(left[i] - right[j])) / (N * N)
+        return distance
+
+    def read(result: Any, count: int) -> Read:
+        i, j = divmod((count - 1) % (len(left) * of_each), of_each)
+        yield i, slice(j, j + 1), np.asarray([float(result) * N / (N - 1)])
+
+    return Contender("authors' loop", "loop", run, read, len(a) * len(b), tolerance)
