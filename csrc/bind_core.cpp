@@ -8,11 +8,13 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "cpu/compact.h"
 #include "cpu/correlation.h"
 #include "cpu/correlation_distance.h"
 #include "cpu/correlation_products.h"
@@ -125,6 +127,46 @@ void bind_pairwise_distance(const TensorRef& a, const std::optional<TensorRef>& 
     float* distance = out.output<float>(left.rows * right.rows);
     const py::gil_scoped_release released;
     pairwise_distance(left, b ? &right : nullptr, threads, distance);
+}
+
+std::unique_ptr<CompactRows> bind_compact(const TensorRef& rows, int threads) {
+    const Matrix matrix = rows.matrix();
+    require(matrix.cols > 0, "rows without numbers");
+    const py::gil_scoped_release released;
+    return std::make_unique<CompactRows>(matrix, threads);
+}
+
+struct Within {
+    std::vector<PairWithin> pairs;
+};
+
+std::unique_ptr<Within> bind_pairs_within(const TensorRef& a, const CompactRows* compact_a,
+                                          const std::optional<TensorRef>& b,
+                                          const CompactRows* compact_b, double threshold,
+                                          int threads) {
+    const Matrix left = a.matrix();
+    const Matrix right = b ? b->matrix() : left;
+    const auto fits = [](const CompactRows* compact, const Matrix& rows) {
+        return compact == nullptr ||
+               (compact->count() == rows.rows && compact->pairs() == rows.cols);
+    };
+    require(left.cols == right.cols && left.cols > 0, "rows of different lengths, or of none");
+    require(fits(compact_a, left) && fits(compact_b, right), "the compact form of other rows");
+    require(!b || (compact_a == nullptr) == (compact_b == nullptr), "one compact form of two");
+    const py::gil_scoped_release released;
+    return std::make_unique<Within>(Within{pairs_within(
+        left, compact_a, b ? &right : nullptr, compact_b, static_cast<float>(threshold), threads)});
+}
+
+void write_within(const Within& found, const TensorRef& pairs, const TensorRef& distance) {
+    const std::int64_t count = static_cast<std::int64_t>(found.pairs.size());
+    std::int64_t* indices = pairs.output<std::int64_t>(2 * count);
+    float* distances = distance.output<float>(count);
+    for (const PairWithin& one : found.pairs) {
+        *indices++ = one.i;
+        *indices++ = one.j;
+        *distances++ = one.distance;
+    }
 }
 
 void bind_correlation_distance(const std::vector<TensorRef>& outputs, const TensorRef& sources,
@@ -288,6 +330,13 @@ PYBIND11_MODULE(_core, m) {
           py::arg("out"));
     m.def("pairwise_distance", &bind_pairwise_distance, py::arg("a"), py::arg("b"),
           py::arg("threads"), py::arg("out"));
+    py::class_<CompactRows>(m, "CompactRows")
+        .def(py::init(&bind_compact), py::arg("rows"), py::arg("threads"));
+    py::class_<Within>(m, "Within")
+        .def("__len__", [](const Within& found) { return found.pairs.size(); })
+        .def("write", &write_within, py::arg("pairs"), py::arg("distance"));
+    m.def("pairs_within", &bind_pairs_within, py::arg("a"), py::arg("compact_a"), py::arg("b"),
+          py::arg("compact_b"), py::arg("threshold"), py::arg("threads"));
     m.def("correlation_distance", &bind_correlation_distance, py::arg("outputs"),
           py::arg("sources"), py::arg("center"), py::arg("kernel"), py::arg("sigma"),
           py::arg("threads"), py::arg("out"));

@@ -13,7 +13,6 @@ namespace sacfast {
 namespace {
 
 constexpr std::int64_t buffer_stride = pair_chunk + 16;  // an odd number of cache lines
-constexpr double work_of_a_thread = 1e6;  // |a - b|, 20 us: below that a thread costs more
 
 // A chunk of some rows of x, padded with zeros to `padded` pairs.
 void load_chunk(const Matrix& x, std::int64_t first, std::int64_t rows, std::int64_t start,
@@ -91,9 +90,9 @@ void pairwise_distance(const Matrix& a, const Matrix* b, int threads, float* dis
     const std::int64_t size = DistanceBlock::size, columns = other.rows;
     const std::int64_t blocks_b = (columns + size - 1) / size;
     const std::int64_t tasks = (a.rows + size - 1) / size * blocks_b;
-    const double work =
-        static_cast<double>(a.rows) * static_cast<double>(columns) * static_cast<double>(a.cols);
-    const int team = static_cast<int>(std::min<double>(threads, 1.0 + work / work_of_a_thread));
+    const int team = team_for(
+        static_cast<double>(a.rows) * static_cast<double>(columns) * static_cast<double>(a.cols),
+        threads);
 
     std::vector<DistanceBlock> blocks(workers(tasks, team));
     parallel_for(tasks, team, [&](std::int64_t task, std::size_t worker) {

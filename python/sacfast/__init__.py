@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sacfast.fingerprint import Fingerprint, FingerprintKey
     from sacfast.kernels import build_info
     from sacfast.kernels.canonical import access_mode, canonical_outputs
+    from sacfast.kernels.compact import compact, pairs_within
     from sacfast.kernels.correlation import correlation, unpack
     from sacfast.kernels.distance import correlation_distance, pairwise_distance, paper_scale
     from sacfast.kernels.fri import fri_features
@@ -61,6 +62,7 @@ _HOME = {
     "build_info": "kernels",
     "build_probes": "probes",
     "canonical_outputs": "kernels.canonical",
+    "compact": "kernels",
     "compare": "scanning.compare",
     "correlation": "kernels",
     "correlation_distance": "kernels",
@@ -72,6 +74,7 @@ _HOME = {
     "label_correlation": "kernels",
     "label_distance": "kernels",
     "list_models": "registry",
+    "pairs_within": "kernels",
     "pairwise_distance": "kernels",
     "paper_scale": "kernels",
     "scan": "scanning.scan",
@@ -99,6 +102,7 @@ __all__ = [
     "build_info",
     "build_probes",
     "canonical_outputs",
+    "compact",
     "compare",
     "correlation",
     "correlation_distance",
@@ -110,6 +114,7 @@ __all__ = [
     "label_correlation",
     "label_distance",
     "list_models",
+    "pairs_within",
     "pairwise_distance",
     "paper_scale",
     "scan",

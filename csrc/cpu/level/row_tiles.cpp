@@ -1,5 +1,6 @@
 #include "cpu/level/row_tiles.h"
 
+#include "cpu/level/tile_walk.h"
 #include "cpu/level/vector.h"
 
 namespace sacfast {
@@ -10,15 +11,15 @@ constexpr int lanes = Floats::size;
 constexpr int tile_rows = lanes == 16 ? 4 : 2;  // 16 of 32 registers hold sums, or 8 of 16
 constexpr int tile_columns = 4;
 constexpr std::int64_t chain = 16;  // vectors added in one register before they join the others
-constexpr std::int64_t line = 64;   // bytes in a cache line
 
 static_assert(pair_chunk % (chain * lanes) == 0, "a chunk consists of whole chains");
 
 constexpr std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
 constexpr int log2_of(int n) { return n == 1 ? 0 : 1 + log2_of(n / 2); }
 
-// 1 in its pair, chain / 2 pairs, the chains of a chunk, the tree over the lanes.
-constexpr int additions = 1 + chain / 2 + pair_chunk / (chain * lanes) + log2_of(lanes);
+// In its pair, of pairs, of the chains of a chunk, and in the tree over the lanes.
+static_assert(1 + chain / 2 + pair_chunk / (chain * lanes) + log2_of(lanes) <= row_additions,
+              "what the header promises");
 
 struct Maximum {
     Floats one = all(1.0f);
@@ -109,45 +110,16 @@ __attribute__((noinline)) void tile(const float* a, std::int64_t stride_a, const
     }
 }
 
-// Fetches the share `part` of `parts` of each of some rows into the second-level cache.
-SACFAST_INLINE void fetch(const Ahead& ahead, std::int64_t first, std::int64_t count,
-                          std::int64_t part, std::int64_t parts) {
-    const std::int64_t lines = ahead.bytes / line;
-    for (std::int64_t r = first; r < first + count; ++r) {
-        for (std::int64_t l = lines * part / parts; l < lines * (part + 1) / parts; ++l) {
-            __builtin_prefetch(ahead.rows + r * ahead.stride + l * line, 0, 2);
-        }
-    }
-}
-
-// The tiles of I rows of a, from row i of rows_a on, in one chunk.
-template <typename Summand, int I>
-void strip(const float* a, std::int64_t stride_a, std::int64_t i, std::int64_t rows_a,
-           const float* b, std::int64_t stride_b, std::int64_t rows_b, std::int64_t n,
-           const Ahead& ahead_a, const Ahead& ahead_b, double* sums, std::int64_t stride) {
-    for (std::int64_t j = 0; j < rows_b;) {
-        const bool full = rows_b - j >= tile_columns;
-        const std::int64_t columns = full ? tile_columns : 1;
-        fetch(ahead_a, i, I, j / tile_columns, (rows_b + tile_columns - 1) / tile_columns);
-        fetch(ahead_b, j, columns, i / tile_rows, (rows_a + tile_rows - 1) / tile_rows);
-        (full ? tile<Summand, I, tile_columns>
-              : tile<Summand, I, 1>)(a + i * stride_a, stride_a, b + j * stride_b, stride_b, n,
-                                     sums + i * stride + j, stride);
-        j += columns;
-    }
-}
-
 template <typename Summand>
 void chunk_sums(const float* a, std::int64_t stride_a, std::int64_t rows_a, const float* b,
                 std::int64_t stride_b, std::int64_t rows_b, std::int64_t n, const Ahead& ahead_a,
                 const Ahead& ahead_b, double* sums, std::int64_t stride) {
-    for (std::int64_t i = 0; i < rows_a;) {
-        const bool full = rows_a - i >= tile_rows;
-        (full ? strip<Summand, tile_rows> : strip<Summand, 1>)(a, stride_a, i, rows_a, b, stride_b,
-                                                               rows_b, n, ahead_a, ahead_b, sums,
-                                                               stride);
-        i += full ? tile_rows : 1;
-    }
+    each_tile<tile_rows, tile_columns>(
+        rows_a, rows_b, ahead_a, ahead_b,
+        [&](std::int64_t i, std::int64_t j, auto rows, auto columns) {
+            tile<Summand, rows.value, columns.value>(a + i * stride_a, stride_a, b + j * stride_b,
+                                                     stride_b, n, sums + i * stride + j, stride);
+        });
 }
 
 void chunk_totals(const float* a, std::int64_t stride, std::int64_t rows, std::int64_t n,
@@ -193,8 +165,7 @@ void chunk_distances(const float* a, std::int64_t stride_a, std::int64_t rows_a,
 
 }  // namespace
 
-extern const RowTiles row_tiles = {lanes,  additions,       tiles<Maximum>,
-                                   totals, chunk_distances, tiles<Product>};
+extern const RowTiles row_tiles = {lanes, tiles<Maximum>, totals, chunk_distances, tiles<Product>};
 
 }  // namespace SACFAST_LEVEL
 }  // namespace sacfast

@@ -24,29 +24,23 @@
 // consecutive segments of the rows give the bits of one call if every segment but the last is a
 // multiple of `pair_chunk` long.
 //
-// Numerics. A number passes through at most `additions` additions in float32: a sum's error is at
-// most additions * u * sum |x|, u = 2^-24, in practice 50 times less.
+// Numerics. A number passes through at most `row_additions` additions in float32: a sum's error is
+// at most row_additions * u * sum |x|, u = 2^-24, in practice 50 times less.
 #pragma once
 
 #include <cstdint>
 
 #include "cpu/level.h"
+#include "cpu/level/tile_walk.h"
 
 namespace sacfast {
 
 constexpr std::int64_t pair_chunk =
-    768;  // numbers of a row summed before they are added in float64
-
-// Memory to fetch into the second-level cache meanwhile: `bytes` of every row.
-struct Ahead {
-    const char* rows;
-    std::int64_t stride;  // bytes
-    std::int64_t bytes;
-};
+    768;                           // numbers of a row summed before they are added in float64
+constexpr int row_additions = 24;  // in float32, that a number passes through at most, on any level
 
 struct RowTiles {
     std::int64_t lanes;  // numbers in a vector
-    int additions;       // in float32, that a number passes through at most
 
     // + max(a, b).
     void (*maxima)(const float* a, std::int64_t stride_a, std::int64_t rows_a, const float* b,

@@ -146,6 +146,9 @@ SACFAST_INLINE Doubles mul(Doubles a, Doubles b) {
 SACFAST_INLINE Doubles fma(Doubles a, Doubles b, Doubles c) {
     return {_mm512_fmadd_pd(a.low, b.low, c.low), _mm512_fmadd_pd(a.high, b.high, c.high)};
 }
+SACFAST_INLINE Doubles fms(Doubles a, Doubles b, Doubles c) {  // a * b - c
+    return {_mm512_fmsub_pd(a.low, b.low, c.low), _mm512_fmsub_pd(a.high, b.high, c.high)};
+}
 SACFAST_INLINE Doubles div(Doubles a, Doubles b) {
     return {_mm512_div_pd(a.low, b.low), _mm512_div_pd(a.high, b.high)};
 }
@@ -176,6 +179,31 @@ SACFAST_INLINE void add_pairs(Ints& acc, Shorts x) {
     asm("vpdpwssd %2, %1, %0" : "+v"(acc.v) : "v"(x.v), "v"(ones));
 }
 SACFAST_INLINE Ints add(Ints a, Ints b) { return {_mm512_add_epi32(a.v, b.v)}; }
+SACFAST_INLINE Ints sums(const Ints* x) {
+    __m512i pairs[8], quads[4], halves[2];  // as for Floats
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) {
+        pairs[i] = _mm512_add_epi32(_mm512_unpacklo_epi32(x[2 * i].v, x[2 * i + 1].v),
+                                    _mm512_unpackhi_epi32(x[2 * i].v, x[2 * i + 1].v));
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+        quads[i] = _mm512_add_epi32(_mm512_unpacklo_epi64(pairs[2 * i], pairs[2 * i + 1]),
+                                    _mm512_unpackhi_epi64(pairs[2 * i], pairs[2 * i + 1]));
+    }
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; ++i) {
+        halves[i] = _mm512_add_epi32(_mm512_shuffle_i32x4(quads[2 * i], quads[2 * i + 1], 0x88),
+                                     _mm512_shuffle_i32x4(quads[2 * i], quads[2 * i + 1], 0xdd));
+    }
+    return {_mm512_add_epi32(_mm512_shuffle_i32x4(halves[0], halves[1], 0x88),
+                             _mm512_shuffle_i32x4(halves[0], halves[1], 0xdd))};
+}
+// Whole numbers within int16, Floats::size of them.
+SACFAST_INLINE void store(std::int16_t* p, Floats x) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                        _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(x.v)));
+}
 SACFAST_INLINE void store(std::int32_t* p, Ints x) { _mm512_storeu_si512(p, x.v); }
 
 #elif defined(__AVX2__)
@@ -274,6 +302,9 @@ SACFAST_INLINE Doubles mul(Doubles a, Doubles b) {
 SACFAST_INLINE Doubles fma(Doubles a, Doubles b, Doubles c) {
     return {_mm256_fmadd_pd(a.low, b.low, c.low), _mm256_fmadd_pd(a.high, b.high, c.high)};
 }
+SACFAST_INLINE Doubles fms(Doubles a, Doubles b, Doubles c) {
+    return {_mm256_fmsub_pd(a.low, b.low, c.low), _mm256_fmsub_pd(a.high, b.high, c.high)};
+}
 SACFAST_INLINE Doubles div(Doubles a, Doubles b) {
     return {_mm256_div_pd(a.low, b.low), _mm256_div_pd(a.high, b.high)};
 }
@@ -305,8 +336,24 @@ SACFAST_INLINE Ints no_ints() { return {_mm256_setzero_si256()}; }
 // acc + the sum of each pair of neighbours in x.
 SACFAST_INLINE void add_pairs(Ints& acc, Shorts x) {
     acc.v = _mm256_add_epi32(acc.v, _mm256_madd_epi16(x.v, _mm256_set1_epi16(1)));
+    asm("" : "+x"(acc.v));  // or GCC puts all additions last, and spills
 }
 SACFAST_INLINE Ints add(Ints a, Ints b) { return {_mm256_add_epi32(a.v, b.v)}; }
+SACFAST_INLINE Ints sums(const Ints* x) {
+    const __m256i low =
+        _mm256_hadd_epi32(_mm256_hadd_epi32(x[0].v, x[1].v), _mm256_hadd_epi32(x[2].v, x[3].v));
+    const __m256i high =
+        _mm256_hadd_epi32(_mm256_hadd_epi32(x[4].v, x[5].v), _mm256_hadd_epi32(x[6].v, x[7].v));
+    return {_mm256_add_epi32(_mm256_permute2x128_si256(low, high, 0x20),
+                             _mm256_permute2x128_si256(low, high, 0x31))};
+}
+// Whole numbers within int16, Floats::size of them.
+SACFAST_INLINE void store(std::int16_t* p, Floats x) {
+    const __m256i wide = _mm256_cvtps_epi32(x.v);
+    _mm_storeu_si128(
+        reinterpret_cast<__m128i*>(p),
+        _mm_packs_epi32(_mm256_castsi256_si128(wide), _mm256_extracti128_si256(wide, 1)));
+}
 SACFAST_INLINE void store(std::int32_t* p, Ints x) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), x.v);
 }
@@ -392,6 +439,7 @@ SACFAST_INLINE Doubles add(Doubles a, Doubles b) { return {a.low + b.low, a.high
 SACFAST_INLINE Doubles sub(Doubles a, Doubles b) { return {a.low - b.low, a.high - b.high}; }
 SACFAST_INLINE Doubles mul(Doubles a, Doubles b) { return {a.low * b.low, a.high * b.high}; }
 SACFAST_INLINE Doubles fma(Doubles a, Doubles b, Doubles c) { return add(mul(a, b), c); }
+SACFAST_INLINE Doubles fms(Doubles a, Doubles b, Doubles c) { return sub(mul(a, b), c); }
 SACFAST_INLINE Doubles div(Doubles a, Doubles b) { return {a.low / b.low, a.high / b.high}; }
 SACFAST_INLINE Doubles max(Doubles a, Doubles b) {
     return {a.low > b.low ? a.low : b.low, a.high > b.high ? a.high : b.high};
@@ -424,6 +472,15 @@ SACFAST_INLINE void add_pairs(Ints& acc, Shorts x) {
     acc.v += (pairs >> 16) + ((pairs << 16) >> 16);
 }
 SACFAST_INLINE Ints add(Ints a, Ints b) { return {a.v + b.v}; }
+SACFAST_INLINE Ints sums(const Ints* x) {
+    Ints sum;
+    for (int i = 0; i < 4; ++i) sum.v[i] = (x[i].v[0] + x[i].v[1]) + (x[i].v[2] + x[i].v[3]);
+    return sum;
+}
+// Whole numbers within int16, Floats::size of them.
+SACFAST_INLINE void store(std::int16_t* p, Floats x) {
+    for (int i = 0; i < 4; ++i) p[i] = static_cast<std::int16_t>(x.v[i]);
+}
 SACFAST_INLINE void store(std::int32_t* p, Ints x) { __builtin_memcpy(p, &x.v, sizeof x.v); }
 
 #endif

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from sacfast.kernels._native import build_info
 from sacfast.kernels.canonical import access_mode, canonical_outputs
+from sacfast.kernels.compact import compact, pairs_within
 from sacfast.kernels.correlation import correlation, unpack
 from sacfast.kernels.distance import correlation_distance, pairwise_distance, paper_scale
 from sacfast.kernels.fri import fri_features
@@ -23,11 +24,13 @@ __all__ = [
     "access_mode",
     "build_info",
     "canonical_outputs",
+    "compact",
     "correlation",
     "correlation_distance",
     "fri_features",
     "label_correlation",
     "label_distance",
+    "pairs_within",
     "pairwise_distance",
     "paper_scale",
     "unpack",
