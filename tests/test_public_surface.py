@@ -28,9 +28,9 @@ def test_the_public_names_are_these():
         "Reach",
         "SacfastError", "Scan", "Scores", "Store", "__version__", "access_mode",
         "benjamini_hochberg", "build_info", "build_probes", "canonical_outputs", "compact",
-        "compare", "correlation", "correlation_distance", "evaluate", "export_probes", "face_probes", "fri",
-        "fri_features", "label_correlation", "label_distance", "list_models", "pairs_within",
-        "pairwise_distance", "paper_scale", "scan", "select_probes", "unpack", "write_report",
+        "compare", "correlation", "correlation_distance", "evaluate", "export_probes",
+        "face_probes", "fri", "fri_features", "label_correlation", "label_distance", "list_models",
+        "pairs_within", "pairwise_distance", "paper_scale", "scan", "select_probes", "unpack", "write_report",
     }  # fmt: skip
 
 
