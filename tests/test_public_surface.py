@@ -30,7 +30,8 @@ def test_the_public_names_are_these():
         "benjamini_hochberg", "build_info", "build_probes", "canonical_outputs", "compact",
         "compare", "correlation", "correlation_distance", "evaluate", "export_probes",
         "face_probes", "fri", "fri_features", "label_correlation", "label_distance", "list_models",
-        "pairs_within", "pairwise_distance", "paper_scale", "scan", "select_probes", "unpack", "write_report",
+        "pairs_within", "pairwise_distance", "paper_scale", "scan", "select_probes",
+        "unpack", "write_report",
     }  # fmt: skip
 
 

@@ -25,7 +25,7 @@ RBF_NORMALISED = 2 * CORRELATION + U
 #: Mean |a - b| of values in [-1, 1] by 2 sum max(a, b) - sum a - sum b. The worst inputs are
 #: constant rows, whose roundings all go one way: per number 2.6 U in a chain of 8 pairs (4 sums of
 #: 8 to 16, each rounded by up to 8 U, and half of that below), 1 to 4.5 U in the sums of chains;
-#: such a row counts once, so two add up to 7 to 14 U at the very worst, of which 6 U were ever seen.
+#: such a row counts once, so two add up to 7 to 14 U at the worst, of which 6 U were ever seen.
 PAIRWISE_DISTANCE = 8 * U
 
 #: The mean of errors of correlations, and that of the distance.
