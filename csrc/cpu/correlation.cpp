@@ -10,7 +10,8 @@
 namespace sacfast {
 namespace {
 
-constexpr std::int64_t segment = 6144;       // pairs of scratch: half of an L1 cache
+constexpr std::int64_t line = 16;            // float32
+constexpr std::int64_t segment = 512;        // pairs that are written together, at least
 constexpr std::int64_t cached = 1 << 20;     // results of more pairs are written past the caches
 constexpr std::int64_t task_cost = 4 << 20;  // multiply-adds: ten times a thread's start
 constexpr std::int64_t pair_cost = 16;       // of a pair, beside its classes
@@ -35,23 +36,36 @@ Ahead ahead_of(const Matrix& m) {
     return {m.data, whole ? m.rows * row : 0};
 }
 
-// Rows first .. last - 1 of one model of n, through scratch, to their places in the result.
+// How far a result lies behind the start of its cache line.
+std::int64_t misplaced(const float* at) {
+    return static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(at) / sizeof(float)) % line;
+}
+
+// Rows first .. last - 1 of one model of n, through scratch, to their places in the result. The
+// scratch begins as many values behind a cache line as its place in the result, so that whole lines
+// are copied; what is left of a line waits for the next rows.
 void write_rows(const CorrelationRows& model, std::int64_t n, std::int64_t first, std::int64_t last,
                 bool past_caches, Ahead ahead, Buffer<float>& buffer, float* packed) {
-    float* scratch = buffer.at_least(segment + row_strip * n + outer_slack);
+    float* lines = buffer.at_least(line + segment + row_strip * n + outer_slack);
+    float* to = packed + packed_offset(first, n);
+    float* from = lines + misplaced(to);
+    std::int64_t filled = 0;  // values from `from` on
     const std::int64_t strips = (last - first + row_strip - 1) / row_strip;
     const std::int64_t part = strips == 0 ? 0 : (ahead.bytes / strips + 64) / 64 * 64;
     for (std::int64_t i = first; i < last;) {
-        const std::int64_t start = packed_offset(i, n);
-        std::int64_t filled = 0;
-        while (i < last && filled < segment) {
-            ahead.fetch(part);
-            const std::int64_t end = std::min(i + row_strip, last);
-            model.rows(i, end, scratch + filled);
-            filled = packed_offset(end, n) - start;
-            i = end;
-        }
-        outer_tiles().write(scratch, filled, past_caches, packed + start);
+        const std::int64_t end = std::min(i + row_strip, last);
+        ahead.fetch(part);
+        model.rows(i, end, from + filled);
+        filled += packed_offset(end, n) - packed_offset(i, n);
+        i = end;
+        const std::int64_t rest = i < last ? misplaced(to + filled) : 0;
+        if (i < last && filled < segment + rest) continue;
+        const std::int64_t whole = filled - rest;
+        outer_tiles().write(from, whole, past_caches, to);
+        std::copy(from + whole, from + filled, lines);
+        to += whole;
+        from = lines;
+        filled = rest;
     }
 }
 
@@ -140,6 +154,7 @@ void correlation(const std::vector<Matrix>& models, const CorrelationKind& kind,
                        s + 1 < end ? ahead_of(models[model + 1]) : Ahead{nullptr, 0},
                        worker.scratch, packed + s * pairs);
         }
+        outer_tiles().written();
     });
 }
 

@@ -53,6 +53,7 @@ void fri_features(const std::vector<Matrix>& probes, const std::vector<Matrix>& 
             write_rows(worker.probes, worker.references, 0, n, past_caches, worker.scratch,
                        scores + s * n * columns);
         }
+        outer_tiles().written();
     });
 }
 

@@ -4,8 +4,8 @@
 //        references  S matrices [R, E_s]   likewise
 //   out  scores      float32 [S, N, R]     in [-1, 1]; 0 for a zero embedding
 //
-// Oracle: kernels/reference.py, fri_features. One task per model.
-// Numerics: as cosine_row in normalise.h, error at most 3.3e-7.
+// Oracle: kernels/reference.py, fri_features. One task per run of models.
+// Numerics: level/outer_tiles.h.
 #pragma once
 
 #include <vector>

@@ -37,8 +37,7 @@ struct Model {
     std::int64_t stride;
     T* raw;  // [C][stride]
     double* row_means;
-    double* largest;      // of each row, |value|
-    double* class_means;  // nullptr where they stay
+    double* class_means;
 
     // Rows i .. i + group - 1.
     void transpose(std::int64_t i, Buffer<T>& rows) const {
@@ -53,42 +52,29 @@ struct Model {
         for (std::int64_t r = 0; r < count; ++r) load(outputs.row(i + r), converted + r * cols);
         packing.transpose(converted, cols, count, cols, raw + i, stride);
     }
-    void centre_row(std::int64_t i) const {
-        packing.row_means(raw + i, stride, outputs.cols, row_means + i, largest + i);
-    }
-    // Returns the largest |mean|.
-    double centre_classes() const {
-        packing.class_means(raw, stride, outputs.cols, outputs.rows, row_means, class_means);
+    // The means that `center` asks for. Returns the largest |class mean|.
+    double centre(Center center) const {
+        const std::int64_t rows = outputs.rows, cols = outputs.cols;
         double most = 0.0;
-        for (std::int64_t c = 0; c < outputs.cols; ++c) {
-            most = std::max(most, std::fabs(class_means[c]));
-        }
+        if (center != Center::none) packing.row_means(raw, stride, rows, cols, row_means);
+        if (center != Center::twice) return most;
+        packing.class_means(raw, stride, rows, cols, row_means, class_means);
+        for (std::int64_t c = 0; c < cols; ++c) most = std::max(most, std::fabs(class_means[c]));
         return most;
     }
 };
 
 template <typename T>
-void normalise(const Model<T>& model, Center center, Buffer<T>& rows, float* pack) {
-    const std::int64_t n = model.outputs.rows, cols = model.outputs.cols;
-    const double relative = residue * std::sqrt(static_cast<double>(cols));
-    const auto finish = [&](std::int64_t i, double class_size) {
-        double least[group] = {};  // not centred, only a row of zeros is a zero row
-        for (std::int64_t r = 0; r < group && center != Center::none; ++r) {
-            least[r] = relative * (model.largest[i + r] + class_size);
-        }
-        model.packing.normalise(model.raw + i, model.stride, cols,
-                                center == Center::none ? nullptr : model.row_means + i,
-                                model.class_means, least, pack + i);
-    };
-    for (std::int64_t i = 0; i < n; i += group) {
-        model.transpose(i, rows);
-        if (center != Center::none) model.centre_row(i);
-        if (center != Center::twice) finish(i, 0.0);
-    }
-    if (center == Center::twice) {
-        const double class_size = model.centre_classes();
-        for (std::int64_t i = 0; i < n; i += group) finish(i, class_size);
-    }
+void normalise(const Model<T>& model, Center center, Buffer<T>& rows, double* scratch,
+               float* pack) {
+    const Matrix& outputs = model.outputs;
+    for (std::int64_t i = 0; i < outputs.rows; i += group) model.transpose(i, rows);
+    const double class_size = 2 * model.centre(center);
+    model.packing.normalise(model.raw, model.stride, outputs.rows, outputs.cols,
+                            center == Center::none ? nullptr : model.row_means,
+                            center == Center::twice ? model.class_means : nullptr,
+                            residue * std::sqrt(static_cast<double>(outputs.cols)), class_size,
+                            scratch, pack);
 }
 
 }  // namespace
@@ -98,34 +84,29 @@ void Pack::make(const Matrix& outputs, Center center) {
     classes_ = outputs.cols;
     stride_ = stride_of(rows_);
     float* pack = values_.at_least(classes_ * stride_ + pack_slack);
-    double* row_means = row_means_.at_least(stride_);
-    double* largest = largest_.at_least(stride_);
-    double* class_means = center == Center::twice ? class_means_.at_least(classes_) : nullptr;
+    double* row_means = row_means_.at_least(3 * stride_);  // and scratch
+    double* class_means = class_means_.at_least(classes_);
     if (outputs.dtype == DType::float64) {
         double* raw = doubles_.at_least(classes_ * stride_);
-        normalise(Model<double>{outputs, packing_of_doubles(), stride_, raw, row_means, largest,
-                                class_means},
-                  center, rows_of_doubles_, pack);
+        normalise(
+            Model<double>{outputs, packing_of_doubles(), stride_, raw, row_means, class_means},
+            center, rows_of_doubles_, row_means + stride_, pack);
     } else {
-        normalise(Model<float>{outputs, packing(), stride_, pack, row_means, largest, class_means},
-                  center, rows_of_16_bits_, pack);
+        normalise(Model<float>{outputs, packing(), stride_, pack, row_means, class_means}, center,
+                  rows_of_16_bits_, row_means + stride_, pack);
     }
 }
 
 std::vector<double> centred(const Matrix& outputs, Center center) {
     const std::int64_t n = outputs.rows, cols = outputs.cols, stride = stride_of(n);
     std::vector<double> raw(static_cast<std::size_t>(cols * stride));
-    std::vector<double> row_means(static_cast<std::size_t>(stride), 0.0), largest(row_means);
+    std::vector<double> row_means(static_cast<std::size_t>(stride), 0.0);
     std::vector<double> class_means(static_cast<std::size_t>(cols), 0.0);
     Buffer<double> rows;
-    const Model<double> model{outputs,           packing_of_doubles(), stride,
-                              raw.data(),        row_means.data(),     largest.data(),
-                              class_means.data()};
-    for (std::int64_t i = 0; i < n; i += group) {
-        model.transpose(i, rows);
-        if (center != Center::none) model.centre_row(i);
-    }
-    if (center == Center::twice) model.centre_classes();
+    const Model<double> model{outputs,    packing_of_doubles(), stride,
+                              raw.data(), row_means.data(),     class_means.data()};
+    for (std::int64_t i = 0; i < n; i += group) model.transpose(i, rows);
+    model.centre(center);
 
     std::vector<double> values(static_cast<std::size_t>(n * cols));
     for (std::int64_t i = 0; i < n; ++i) {

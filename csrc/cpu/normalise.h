@@ -39,7 +39,7 @@ class Pack {
     std::int64_t rows_ = 0, classes_ = 0, stride_ = 0;
     Buffer<float> values_, rows_of_16_bits_;
     Buffer<double> doubles_, rows_of_doubles_;
-    Buffer<double> row_means_, class_means_, largest_;
+    Buffer<double> row_means_, class_means_;
 };
 
 // The centred rows of one model as they are, float64 [N][C]. For what is no cosine.

@@ -67,19 +67,17 @@ void tile(const Strip& strip, std::int64_t column, int last) {
     if (rest <= chain) {
         add_classes<V>(a, strip.stride_a, b, strip.stride_b, rest, sum);
     } else {
-        Floats total[tile_rows][V];
-        for (int r = 0; r < tile_rows; ++r) {
-            for (int v = 0; v < V; ++v) total[r][v] = all(0.0f);
-        }
+        alignas(64) float total[tile_rows][V * lanes] = {};
         for (; rest > chain; rest -= chain) {
             add_classes<V>(a, strip.stride_a, b, strip.stride_b, chain, sum);
 #pragma GCC unroll 8
             for (int r = 0; r < tile_rows; ++r) {
 #pragma GCC unroll 3
                 for (int v = 0; v < V; ++v) {
-                    const Floats before = total[r][v], after = add(before, sum[r][v]);
+                    const Floats before = load(total[r] + v * lanes);
+                    const Floats after = add(before, sum[r][v]);
+                    store(total[r] + v * lanes, after);
                     sum[r][v] = sub(sum[r][v], sub(after, before));
-                    total[r][v] = after;
                 }
             }
         }
@@ -87,7 +85,7 @@ void tile(const Strip& strip, std::int64_t column, int last) {
 #pragma GCC unroll 8
         for (int r = 0; r < tile_rows; ++r) {
 #pragma GCC unroll 3
-            for (int v = 0; v < V; ++v) sum[r][v] = add(total[r][v], sum[r][v]);
+            for (int v = 0; v < V; ++v) sum[r][v] = add(load(total[r] + v * lanes), sum[r][v]);
         }
     }
 
@@ -177,7 +175,6 @@ void write(const float* from, std::int64_t n, bool past_caches, float* to) {
         const std::int64_t head = misplaced == 0 ? 0 : lanes - misplaced;
         for (; p < head && p < n; ++p) to[p] = from[p];
         for (; p + lanes <= n; p += lanes) stream(to + p, load(from + p));
-        stream_end();
     }
     for (; p + lanes <= n; p += lanes) store(to + p, load(from + p));
     for (; p < n; ++p) to[p] = from[p];
@@ -185,7 +182,7 @@ void write(const float* from, std::int64_t n, bool past_caches, float* to) {
 
 }  // namespace
 
-extern const OuterTiles outer_tiles = {triangle, rectangle, write};
+extern const OuterTiles outer_tiles = {triangle, rectangle, write, stream_end};
 
 }  // namespace SACFAST_LEVEL
 }  // namespace sacfast

@@ -43,6 +43,8 @@ struct OuterTiles {
                       std::int64_t classes, float* out);
     // Copies n values, and nothing beyond them; `past_caches` for results that nobody reads soon.
     void (*write)(const float* from, std::int64_t n, bool past_caches, float* to);
+    // To be called before another thread may read what was written past the caches.
+    void (*written)();
 };
 
 SACFAST_TABLE(OuterTiles, outer_tiles)

@@ -31,18 +31,18 @@ struct Packing {
     // raw(k, i) = class k of row i of `count` <= group rows, `row_stride` elements apart.
     void (*transpose)(const T* rows, std::int64_t row_stride, std::int64_t count,
                       std::int64_t classes, T* raw, std::int64_t stride);
-    // Of each row of one group: its mean over the classes, and its largest |value|.
-    void (*row_means)(const T* raw, std::int64_t stride, std::int64_t classes, double* mean,
-                      double* largest);
-    // Of each class: the mean over the `rows` rows of the model, after the rows' own means.
-    void (*class_means)(const T* raw, std::int64_t stride, std::int64_t classes, std::int64_t rows,
+    // Of each row: its mean over the classes.
+    void (*row_means)(const T* raw, std::int64_t stride, std::int64_t rows, std::int64_t classes,
+                      double* mean);
+    // Of each class: the mean over the rows, after the rows' own means.
+    void (*class_means)(const T* raw, std::int64_t stride, std::int64_t rows, std::int64_t classes,
                         const double* row_mean, double* mean);
-    // The unit rows of one group: raw, less the row's mean (where row_mean isn't null), less the
-    // class's mean (likewise), over the length of that; 0 where the length is at most the row's
-    // `residue`, NaN where it is not finite.
-    void (*normalise)(const T* raw, std::int64_t stride, std::int64_t classes,
-                      const double* row_mean, const double* class_mean, const double* residue,
-                      float* pack);
+    // The unit rows: raw, less the row's mean (where row_mean isn't null), less the class's mean
+    // (likewise), over the length of that; 0 where the length is at most `residue` times (the row's
+    // |mean| + `class_size`), NaN where it is not finite. `scratch` holds 2 * stride values.
+    void (*normalise)(const T* raw, std::int64_t stride, std::int64_t rows, std::int64_t classes,
+                      const double* row_mean, const double* class_mean, double residue,
+                      double class_size, double* scratch, float* pack);
 };
 
 SACFAST_TABLE(Packing<float>, packing)

@@ -30,6 +30,8 @@ namespace SACFAST_LEVEL {
 
 #if defined(__AVX512F__)
 
+// Whether fma rounds once.
+constexpr bool fused = true;
 struct Floats {
     static constexpr int size = 16;
     __m512 v;
@@ -160,6 +162,14 @@ SACFAST_INLINE Doubles load_wide(const float* p) {  // Floats::size values
     return {_mm512_cvtps_pd(_mm256_loadu_ps(p)), _mm512_cvtps_pd(_mm256_loadu_ps(p + 8))};
 }
 SACFAST_INLINE Doubles load_wide(const double* p) { return load(p); }
+// The sum over the lanes: the upper half onto the lower one, until one is left.
+SACFAST_INLINE double lane_sum(Doubles x) {
+    const __m512d eight = _mm512_add_pd(x.low, x.high);
+    const __m256d four =
+        _mm256_add_pd(_mm512_castpd512_pd256(eight), _mm512_extractf64x4_pd(eight, 1));
+    const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
+}
 SACFAST_INLINE Doubles widen(Floats x) {
     return {_mm512_cvtps_pd(_mm512_castps512_ps256(x.v)),
             _mm512_cvtps_pd(_mm512_extractf32x8_ps(x.v, 1))};
@@ -208,6 +218,7 @@ SACFAST_INLINE void store(std::int32_t* p, Ints x) { _mm512_storeu_si512(p, x.v)
 
 #elif defined(__AVX2__)
 
+constexpr bool fused = true;
 struct Floats {
     static constexpr int size = 8;
     __m256 v;
@@ -319,6 +330,11 @@ SACFAST_INLINE Doubles load_wide(const float* p) {
     return {_mm256_cvtps_pd(_mm_loadu_ps(p)), _mm256_cvtps_pd(_mm_loadu_ps(p + 4))};
 }
 SACFAST_INLINE Doubles load_wide(const double* p) { return load(p); }
+SACFAST_INLINE double lane_sum(Doubles x) {
+    const __m256d four = _mm256_add_pd(x.low, x.high);
+    const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
+}
 SACFAST_INLINE Doubles widen(Floats x) {
     return {_mm256_cvtps_pd(_mm256_castps256_ps128(x.v)),
             _mm256_cvtps_pd(_mm256_extractf128_ps(x.v, 1))};
@@ -365,6 +381,7 @@ typedef double Double2 __attribute__((vector_size(16)));
 typedef std::int16_t Short8 __attribute__((vector_size(16)));
 typedef std::int32_t Int4 __attribute__((vector_size(16)));
 
+constexpr bool fused = false;
 struct Floats {
     static constexpr int size = 4;
     Float4 v;
@@ -446,6 +463,10 @@ SACFAST_INLINE Doubles max(Doubles a, Doubles b) {
 }
 SACFAST_INLINE Doubles abs(Doubles x) {
     return {x.low < 0.0 ? -x.low : x.low, x.high < 0.0 ? -x.high : x.high};
+}
+SACFAST_INLINE double lane_sum(Doubles x) {
+    const Double2 two = x.low + x.high;
+    return two[0] + two[1];
 }
 SACFAST_INLINE Doubles widen(Floats x) {
     return {Double2{x.v[0], x.v[1]}, Double2{x.v[2], x.v[3]}};
