@@ -12,14 +12,16 @@ function without arguments: one run over all images. What it returns is checked,
 
 from __future__ import annotations
 
+import atexit
 import io
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
@@ -41,7 +43,8 @@ class Contestant:
     Args:
         name: As the table calls it.
         task: Of the list above.
-        pil: "pillow", "pillow-simd": which PIL its process needs; "any" where it uses none.
+        pil: Which PIL its process needs: "pillow", "pillow-simd", or "same", a Pillow of
+            pillow-simd's version; "any" where it uses none.
         prepare: From (images, cores) to the function that is timed.
         same: Its bytes must be those of the task's first contestant.
         cores: With how many cores it is measured.
@@ -215,13 +218,13 @@ def _torch_resize(images: np.ndarray, cores: int) -> Run:
 
 def _build(dali: bool) -> Callable[[Any, int], Run]:
     def prepare(images: np.ndarray, _: int) -> Run:
-        folder = TemporaryDirectory(prefix="probes-")  # goes with the function that holds it
+        folder = Path(mkdtemp(prefix="probes-"))
+        atexit.register(shutil.rmtree, folder)
         for number, file in enumerate(encoded(images)):
-            Path(folder.name, f"{number:04d}.jpg").write_bytes(file)
+            (folder / f"{number:04d}.jpg").write_bytes(file)
 
         def run() -> Any:
-            made = build_probes(folder.name, count=len(images), size=WANTED, progress=False)
-            return made.pixels
+            return build_probes(folder, count=len(images), size=WANTED, progress=False).pixels
 
         def without() -> Any:
             with _no_dali():
@@ -239,6 +242,7 @@ def _corrupted(name: str) -> Callable[[Any, int], Run]:
 CONTESTANTS = (
     Contestant("sacfast with Pillow", "round trip", "pillow", _sacfast_pil),
     Contestant("sacfast with pillow-simd", "round trip", "pillow-simd", _sacfast_pil),
+    Contestant("sacfast with Pillow of that version", "round trip", "same", _sacfast_pil),
     Contestant("sacfast with DALI", "round trip", "pillow", _sacfast_dali),
     Contestant("DALI's operator, pipeline kept", "round trip", "any", _dali_kept),
     Contestant("torchvision", "round trip", "any", _torchvision_trip),
@@ -248,10 +252,14 @@ CONTESTANTS = (
     ),
     Contestant("sacfast with Pillow", "decode", "pillow", _sacfast_decode, cores=(1,)),
     Contestant("sacfast with pillow-simd", "decode", "pillow-simd", _sacfast_decode, cores=(1,)),
+    Contestant(
+        "sacfast with Pillow of that version", "decode", "same", _sacfast_decode, cores=(1,)
+    ),
     Contestant("torchvision", "decode", "any", _torchvision_decode, cores=(1,)),
     Contestant("sacfast", "resize", "any", _sacfast_resize, cores=(1,)),
     Contestant("Pillow", "resize", "pillow", _pil_resize, same=False, cores=(1,)),
     Contestant("pillow-simd", "resize", "pillow-simd", _pil_resize, same=False, cores=(1,)),
+    Contestant("Pillow of that version", "resize", "same", _pil_resize, same=False, cores=(1,)),
     Contestant("torchvision", "resize", "any", _torch_resize, same=False, cores=(1,)),
     Contestant("sacfast with Pillow", "build", "pillow", _build(dali=False)),
     Contestant("sacfast with pillow-simd", "build", "pillow-simd", _build(dali=False)),

@@ -1,11 +1,13 @@
 """How fast are probes made, by what, and what does pillow-simd gain?
 
     make test-simd                                builds pillow-simd
+    pip install --no-deps --target .venv/pillow-same pillow==12.1.1
+                                                  Pillow of the same version
     python benchmarks/probes/run.py [--quick]     measures and prints; without --quick also stores
     python -m benchmarks.probes.table             writes the stored figures into docs/probes.md
 
-pillow-simd stands in a folder of its own, .venv/pillow-simd unless --simd names another; where
-there is none its rows are left out. Every contestant's bytes are compared before it is timed.
+These two stand in folders of their own, in .venv unless --simd and --same name others; where one is
+missing its rows are left out. Every contestant's bytes are compared before it is timed.
 """
 
 from __future__ import annotations
@@ -42,8 +44,8 @@ SHAPES: dict[str, dict[tuple[int, int], int]] = {
 class Worker:
     """A process that answers `worker`'s questions."""
 
-    def __init__(self, cores: int, simd: Path | None) -> None:
-        paths = [*([str(simd)] if simd else []), str(ROOT), *(path for path in sys.path if path)]
+    def __init__(self, cores: int, pil: Path | None) -> None:
+        paths = [*([str(pil)] if pil else []), str(ROOT), *(path for path in sys.path if path)]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.probes.worker"],
             stdin=subprocess.PIPE,
@@ -122,7 +124,7 @@ def measured(
 
 
 def _environment(contestant: Contestant) -> str:
-    return "pillow-simd" if contestant.pil == "pillow-simd" else "pillow"
+    return "pillow" if contestant.pil == "any" else contestant.pil
 
 
 def facts(workers: dict[tuple[str, int], Worker]) -> dict[str, Any]:
@@ -151,17 +153,19 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="few rounds, nothing stored")
     parser.add_argument("--simd", type=Path, default=Path(sys.prefix) / "pillow-simd")
+    parser.add_argument("--same", type=Path, default=Path(sys.prefix) / "pillow-same")
     parser.add_argument("--result", type=Path, default=None, help=f"default: {RESULT.name}")
     arguments = parser.parse_args()
     available = len(os.sched_getaffinity(0))
     environments: dict[str, Path | None] = {"pillow": None}
-    if (arguments.simd / "PIL").is_dir():
-        environments["pillow-simd"] = arguments.simd.resolve()
-    else:
-        print("No pillow-simd (make test-simd builds it): its rows are left out", file=sys.stderr)
+    for name, folder in (("pillow-simd", arguments.simd), ("same", arguments.same)):
+        if (folder / "PIL").is_dir():
+            environments[name] = folder.resolve()
+        else:
+            print(f"No {folder.name} (see --help): its rows are left out", file=sys.stderr)
     workers = {
-        (pil, cores): Worker(cores, folder)
-        for pil, folder in environments.items()
+        (pil, cores): Worker(cores, place)
+        for pil, place in environments.items()
         for cores in (1, 2)
         if cores <= available
     }

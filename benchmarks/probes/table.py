@@ -29,7 +29,7 @@ def tables(result: dict[str, Any]) -> str:
     parts.append(_corruptions([r for r in rows if r["task"].startswith("corruption ")]))
     machine, versions = result["machine"], result["versions"]
     used = [f"Python {versions['python']}"]
-    for name, key in (("Pillow", "pillow"), ("pillow-simd", "pillow-simd")):
+    for name, key in (("Pillow", "pillow"), ("pillow-simd", "pillow-simd"), ("Pillow", "same")):
         if key in versions:
             turbo = versions[key]["libjpeg-turbo"]
             used.append(f"{name} {versions[key]['PIL']} (libjpeg-turbo {turbo})")
