@@ -19,13 +19,13 @@ import torch
 from rich.console import Console
 
 from benchmarks.kernels import limits, machine, memory, table
-from benchmarks.kernels.race import Contest, Patience, present, sizes, timed
+from benchmarks.kernels.race import OWN, Contest, Patience, present, sizes, timed
 from benchmarks.kernels.shapes import SHAPES, Shape
 from sacfast.kernels._native import core
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results" / "kernels.json"
-QUICK = Patience(call=0.02, own_call=0.1, race=0.4, least_rounds=3, probe_repeats=5)
+QUICK = Patience(call=0.02, own_call=0.2, race=0.4, least_rounds=3, probe_repeats=5)
 FULL = Patience(call=0.6, own_call=6.0, race=15.0, least_rounds=7, probe_repeats=20)
 
 WIDTH = 150  # of the tables
@@ -70,7 +70,7 @@ def raced(
             machine.set_threads(count)
             records = timed(contest, counts, patience, use_level)
             for record in records:
-                if record["group"] == "sacfast":
+                if record["group"] in OWN:
                     work = own[record["name"]].work or contest.work
                     works.append((record, work, count))
             races.append(

@@ -153,7 +153,7 @@ def long_table(results: dict[str, Any]) -> str:
                 more = _standing(one, own.name)
                 cells += [duration(more.seconds), times(own.seconds / more.seconds)]
             rows.append(cells)
-        parts.append(f"\n### {label}\n\n{_markdown(header, rows)}")
+        parts.append(f"\n### {label}\n\n{_markdown(header, rows)}{certified(races[0])}")
     parts.append("\n### Limits\n\n")
     header = ["10⁹ a second", "level", "instructions", *(f"{count} threads" for count in counts)]
     together = zip(*(results["limits"][str(count)] for count in counts), strict=True)
@@ -169,6 +169,17 @@ def long_table(results: dict[str, Any]) -> str:
     ]
     parts.append(_markdown(["outputs", "peak"], rows) + "\n")
     return "".join(parts)
+
+
+def certified(one: dict[str, Any]) -> str:
+    """What 16 bits alone can't tell of a race's pairs, in words; nothing for other loops."""
+    if "straddling" not in one:
+        return ""
+    return (
+        f"\nThe threshold of `pairs_within` is {one['threshold']:.3f}; "
+        f"{100 * one['straddling']:.2g} % of the pairs lie so near to it that their 16 bits can't "
+        "tell on which side.\n"
+    )
 
 
 def plot(results: dict[str, Any]) -> str:

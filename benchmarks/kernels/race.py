@@ -26,7 +26,8 @@ REST = 0.005
 Oracle = Callable[[int, slice], NDArray[np.float64]]
 #: Chooses the level of sacfast's compiled loops; None for the best.
 Use = Callable[[str | None], None]
-Group = Literal["sacfast", "loop", "torch", "library", "limit"]
+OWN = ("sacfast", "int16")
+Group = Literal["sacfast", "int16", "loop", "torch", "library", "limit"]
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,9 @@ class Contender:
 
     Attributes:
         name: As it stands in the tables.
-        group: Whose it is. "loop" is the authors' way; a "limit" is not a rival, but the time that
-            a necessary part of the work takes in a library.
+        group: Whose it is. "int16" is sacfast's too, but answers another question; "loop" is the
+            authors' way; a "limit" is not a rival, but the time that a necessary part of the work
+            takes in a library.
         call: Does the first `count` units and returns the result.
         read: Yields values out of that result, for the oracle; None for a limit.
         total: Units of the whole shape.
@@ -154,9 +156,7 @@ def sizes(contest: Contest, patience: Patience, use: Use) -> dict[str, int]:
     counts = {}
     for one in present(contest):
         use(one.level)
-        counts[one.name] = sized(
-            one, patience.own_call if one.group == "sacfast" else patience.call
-        )
+        counts[one.name] = sized(one, patience.own_call if one.group in OWN else patience.call)
     return counts
 
 

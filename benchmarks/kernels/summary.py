@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.kernels.race import OWN
+
 RIVALS = ("loop", "torch", "library")
+COMPARED = ("sacfast", *RIVALS)
 
 
 @dataclass(frozen=True)
@@ -56,11 +59,11 @@ def standings(one: dict[str, Any]) -> list[Standing]:
     """Every contender of a race that was there, in its order."""
     loop = next(_median(record) for record in ran(one) if record["group"] == "loop")
     best = _median(best_rival(one))
-    fastest = min(_median(record) for record in ran(one) if record["group"] != "limit")
+    fastest = min(_median(record) for record in ran(one) if record["group"] in COMPARED)
     found = []
     for record in ran(one):
         seconds = _median(record)
-        ours = record["group"] == "sacfast"
+        ours = record["group"] in OWN
         floor = record.get("floor")
         found.append(
             Standing(
@@ -74,7 +77,7 @@ def standings(one: dict[str, Any]) -> list[Standing]:
                 best / seconds if ours else None,
                 floor["seconds"] / seconds if floor else None,
                 floor["limit"] if floor else None,
-                record["group"] != "limit" and seconds <= fastest,
+                record["group"] in COMPARED and seconds <= fastest,
             )
         )
     return found

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.kernels import summary
+from benchmarks.kernels.race import OWN
 
 
 def show(results: dict[str, Any], console: Console) -> None:
@@ -81,7 +82,7 @@ def _race(results: dict[str, Any], label: str) -> Table:
             *cells,
             f"{record['error']:.0e}" if record["group"] != "limit" else "",
             "all" if own.part == 1 else f"{100 * own.part:.2g} %",
-            style="cyan" if record["group"] == "sacfast" else "",
+            style="cyan" if record["group"] in OWN else "",
         )
     return table
 

@@ -77,6 +77,13 @@ def test_the_long_table_has_every_contender(results):
     assert all(line.endswith("|") for line in lines)
 
 
+def test_what_16_bits_cannot_tell_is_told(results):
+    for one in results["races"]:
+        one |= {"threshold": 0.25, "straddling": 0.0006}
+    text = figures.long_table(results)
+    assert "is 0.250; 0.06 % of the pairs" in text
+
+
 def test_the_plot_names_every_shape(results):
     pytest.importorskip("matplotlib")
     drawn = figures.plot(results)
