@@ -21,9 +21,7 @@ void CorrelationSegments::run(const Matrix* models, std::int64_t count, const Co
     // An odd number of cache lines: no two rows at one place in the cache.
     const std::int64_t lines = rounded_up(most, cache_line) / cache_line + 4;
     const std::int64_t stride = (lines | 1) * cache_line;
-    if (buffer_.size() < static_cast<std::size_t>(count * stride)) {
-        buffer_.resize(static_cast<std::size_t>(count * stride));
-    }
+    float* buffer = buffer_.at_least(count * stride);
     if (rows_.size() < static_cast<std::size_t>(count)) {
         rows_.resize(static_cast<std::size_t>(count));
     }
@@ -38,7 +36,7 @@ void CorrelationSegments::run(const Matrix* models, std::int64_t count, const Co
             end = std::min(n, end + row_strip);
         }
         for (std::int64_t m = 0; m < count; ++m) {  // all its rows while its pack is in the cache
-            rows_[static_cast<std::size_t>(m)].rows(i, end, buffer_.data() + m * stride + filled);
+            rows_[static_cast<std::size_t>(m)].rows(i, end, buffer + m * stride + filled);
         }
         filled = packed_offset(end, n) - start;
         i = end;
@@ -46,13 +44,13 @@ void CorrelationSegments::run(const Matrix* models, std::int64_t count, const Co
         const std::int64_t size = last ? filled : filled / pair_chunk * pair_chunk;
         const std::int64_t padded = rounded_up(size, row_tiles().lanes);
         for (std::int64_t m = 0; last && m < count; ++m) {
-            float* row = buffer_.data() + m * stride;
+            float* row = buffer + m * stride;
             std::fill(row + size, row + padded, 0.0f);
         }
-        if (size > 0) body(Segment{buffer_.data(), stride, start, size, padded});
+        if (size > 0) body(Segment{buffer, stride, start, size, padded});
         if (last) break;
         for (std::int64_t m = 0; m < count; ++m) {
-            float* row = buffer_.data() + m * stride;
+            float* row = buffer + m * stride;
             std::copy(row + size, row + filled, row);
         }
         start += size;

@@ -10,6 +10,7 @@
 #include <functional>
 #include <vector>
 
+#include "cpu/buffer.h"
 #include "cpu/correlation.h"
 #include "tensor_ref.h"
 
@@ -33,7 +34,7 @@ class CorrelationSegments {
 
   private:
     std::vector<CorrelationRows> rows_;
-    std::vector<float> buffer_;
+    Buffer<float> buffer_;
 };
 
 }  // namespace sacfast

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from sacfast.errors import NullBankError
 from sacfast.kernels.correlation import correlation
 from sacfast.kernels.linear import inner_products, spd_inverse
-from sacfast.kernels.products import correlation_products
+from sacfast.kernels.products import aligned_rows, correlation_products
 
 _Float = NDArray[np.float64]
 
@@ -81,7 +81,8 @@ class PartialScore:
         origins: Sequence[NDArray[Any]] = (),
         center: str = "double",
     ) -> None:
-        self._rows = np.concatenate([np.ones_like(rows[:1]), rows])
+        self._rows = aligned_rows(1 + len(rows), rows.shape[1])
+        self._rows[0], self._rows[1:] = 1.0, rows
         self._origins, self._center = list(origins), center
         products = inner_products(self._rows, self._rows)
         self._prepare(products, 1 + explained, rows.shape[1], ridge)

@@ -10,18 +10,20 @@ namespace {
 constexpr int lanes = Floats::size;
 constexpr int tile_rows = lanes == 16 ? 4 : 2;  // 16 of 32 registers hold sums, or 8 of 16
 constexpr int tile_columns = 4;
-constexpr std::int64_t chain = 16;  // vectors added in one register before they join the others
+constexpr std::int64_t short_chain = 16;  // vectors added in one register before they join others
 
-static_assert(pair_chunk % (chain * lanes) == 0, "a chunk consists of whole chains");
+static_assert(pair_chunk % (short_chain * lanes) == 0, "a chunk consists of whole chains");
 
 constexpr std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
 constexpr int log2_of(int n) { return n == 1 ? 0 : 1 + log2_of(n / 2); }
 
 // In its pair, of pairs, of the chains of a chunk, and in the tree over the lanes.
-static_assert(1 + chain / 2 + pair_chunk / (chain * lanes) + log2_of(lanes) <= row_additions,
+static_assert(1 + short_chain / 2 + pair_chunk / (short_chain * lanes) + log2_of(lanes) <=
+                  row_additions,
               "what the header promises");
 
 struct Maximum {
+    static constexpr std::int64_t chain = short_chain;
     Floats one = all(1.0f);
     SACFAST_INLINE Maximum() { keep(one); }  // a known 1 would turn fma into add
     SACFAST_INLINE Floats step(Floats sum, Floats a, Floats b) const {
@@ -32,12 +34,14 @@ struct Maximum {
     }
 };
 struct Own {  // Maximum of a row with itself
+    static constexpr std::int64_t chain = short_chain;
     SACFAST_INLINE Floats step(Floats sum, Floats a, Floats) const { return add(a, sum); }
     SACFAST_INLINE Floats pair(Floats sum, Floats a, Floats, Floats c, Floats) const {
         return add(add(c, a), sum);
     }
 };
 struct Product {
+    static constexpr std::int64_t chain = pair_chunk / lanes;  // signs differ: roundings cancel
     SACFAST_INLINE Floats step(Floats sum, Floats a, Floats b) const { return fma(a, b, sum); }
     SACFAST_INLINE Floats pair(Floats sum, Floats a, Floats b, Floats c, Floats d) const {
         return fma(c, d, fma(a, b, sum));
@@ -67,9 +71,9 @@ __attribute__((noinline)) void tile(const float* a, std::int64_t stride_a, const
 
     Floats chunk[I * J];
     for (Floats& sum : chunk) sum = all(0.0f);
-    for (std::int64_t first = 0; first < n; first += chain * lanes) {
+    for (std::int64_t first = 0; first < n; first += Summand::chain * lanes) {
         const std::int64_t left = n - first;
-        const std::int64_t end = left < chain * lanes ? n : first + chain * lanes;
+        const std::int64_t end = left < Summand::chain * lanes ? n : first + Summand::chain * lanes;
         Floats sum[I * J];
         for (Floats& one : sum) one = all(0.0f);
         std::int64_t p = first;

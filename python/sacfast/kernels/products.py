@@ -18,6 +18,8 @@ from sacfast.kernels import _check
 from sacfast.kernels._native import core, threads
 from sacfast.kernels._tensors import array
 
+_LINE = 16  # float32 in a cache line
+
 Float64 = NDArray[np.float64]
 Outputs = NDArray[Any] | Sequence[NDArray[Any]]
 
@@ -94,6 +96,19 @@ def correlation_products(
         models.refs, fixed.ref, made_of.refs, center, threads(), _ref(products), _ref(squares)
     )
     return products, squares
+
+
+def aligned_rows(count: int, pairs: int) -> NDArray[np.float32]:
+    """(count, pairs) float32 to fill, each row beginning at a cache line.
+
+    The rows lie an odd number of cache lines apart, so that no two of them fall on one place in a
+    cache. Vectors that straddle no line are what products run fastest on.
+    """
+    lines = -(-pairs // _LINE) | 1
+    memory = np.zeros((count * lines + 1) * _LINE, dtype=np.float32)
+    skipped = -memory.ctypes.data // memory.itemsize % _LINE
+    rows = memory[skipped : skipped + count * lines * _LINE].reshape(count, lines * _LINE)
+    return rows[:, :pairs]
 
 
 def _ref(out: NDArray[Any]) -> Any:
