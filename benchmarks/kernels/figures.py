@@ -134,6 +134,7 @@ def long_table(results: dict[str, Any]) -> str:
         header = ["", f"{races[0]['threads']} thread", "× loop", "× best rival", "of the limit"]
         for one in races[1:]:
             header += [f"{one['threads']} threads", "gain"]
+        header.append("error")
         rows = []
         for record in races[0]["contenders"]:
             if "missing" in record:
@@ -152,7 +153,7 @@ def long_table(results: dict[str, Any]) -> str:
             for one in races[1:]:
                 more = _standing(one, own.name)
                 cells += [duration(more.seconds), times(own.seconds / more.seconds)]
-            rows.append(cells)
+            rows.append([*cells, f"{own.error:.0e}" if own.group != "limit" else ""])
         parts.append(f"\n### {label}\n\n{_markdown(header, rows)}{certified(races[0])}")
     parts.append("\n### Limits\n\n")
     header = ["10⁹ a second", "level", "instructions", *(f"{count} threads" for count in counts)]
