@@ -2,6 +2,7 @@
 # make test       the tests, lint and types (at most 12 minutes after the install)
 # make test-all   the long tests too
 # make test-simd  the tests of the probes under pillow-simd (needs libjpeg-dev and zlib1g-dev)
+# make sanitize   the tests of the kernels with the addresses and undefined behaviour checked
 # make clean      removes .venv, build/ and caches
 #
 # Every target sets itself up; a second run reuses .venv and installs again only what changed.
@@ -20,11 +21,21 @@ PIP     := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 SOURCES := $(shell find csrc python -type f \( -name '*.py' -o -name '*.pyi' -o -name '*.cpp' \
              -o -name '*.h' -o -name '*.cu' -o -name '*.cuh' -o -name '*.j2' -o -name '*.css' -o -name '*.js' \))
 
+# SANITIZE=thread looks for races instead. GCC's library has to be loaded before Python's own.
+SANITIZE  ?= address
+SANITIZED := $(abspath build)/sanitize-$(SANITIZE)
+SANITIZER := $(if $(filter thread,$(SANITIZE)),libtsan.so,libasan.so)
+# All that calls the kernels, but for what takes longest under a sanitizer and has smaller siblings.
+KERNELS   := tests/kernels tests/test_detector.py tests/test_detector_balanced.py tests/test_resampling.py \
+  --deselect tests/kernels/test_distance.py::test_indices_past_two_to_the_31 \
+  --deselect tests/test_detector.py::test_partial_scores_equal_the_method \
+  --deselect tests/test_detector.py::test_any_thread_count_gives_the_same_bits
+
 # What the caller's shell has set up must not leak into ours.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PYTEST_ADDOPTS
 
 .DELETE_ON_ERROR:
-.PHONY: help install demo test test-all test-simd clean
+.PHONY: help install demo test test-all test-simd sanitize clean
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
@@ -66,6 +77,29 @@ $(SIMD)/.$(PILLOW_SIMD): | $(VENV)/.created
 test-simd: install $(SIMD)/.$(PILLOW_SIMD)
 	@PYTHONPATH=$(SIMD) $(VENV)/bin/python -c 'import PIL, sys; sys.exit(0 if "$(PILLOW_SIMD)" == PIL.__version__ else "not pillow-simd: " + PIL.__file__)'
 	PYTHONPATH=$(SIMD) $(VENV)/bin/python -m pytest -m "not long" tests/probes tests/test_doctor.py
+
+$(SANITIZED)/.installed: $(VENV)/.installed
+	@test -f "$$(g++ -print-file-name=$(SANITIZER))" || \
+	{ echo "sanitize needs GCC's $(SANITIZER), on Debian: apt-get install g++" >&2; exit 1; }
+	@echo "Building sacfast under the $(SANITIZE) sanitizer into $(SANITIZED) (a minute) ..."
+	@rm -rf $(SANITIZED)/package
+	@CMAKE_ARGS= CXX=g++ $(PIP) install --no-deps --target $(SANITIZED)/package \
+	  --config-settings=build-dir=$(SANITIZED)/cmake \
+	  --config-settings=cmake.build-type=RelWithDebInfo \
+	  --config-settings=cmake.define.SACFAST_SANITIZE=$(SANITIZE) \
+	  --config-settings=cmake.define.SACFAST_CUDA=OFF .
+	@touch $@
+
+# Once a level. What Python and the frameworks leak is not ours to find.
+sanitize: $(SANITIZED)/.installed
+	@for level in $$($(VENV)/bin/python -c 'from sacfast import _core; print(*_core.levels())'); do \
+	  echo "== level $$level under the $(SANITIZE) sanitizer"; \
+	  PYTHONPATH=$(SANITIZED)/package ASAN_OPTIONS=detect_leaks=0 \
+	  UBSAN_OPTIONS=print_stacktrace=1 \
+	  TSAN_OPTIONS=halt_on_error=1:ignore_noninstrumented_modules=1 \
+	  LD_PRELOAD="$$(g++ -print-file-name=$(SANITIZER)) $$(g++ -print-file-name=libstdc++.so)" \
+	  $(VENV)/bin/python -m pytest -q -p no:cacheprovider --level $$level $(KERNELS) || exit 1; \
+	done
 
 clean:
 	rm -rf $(VENV) build sacfast-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
