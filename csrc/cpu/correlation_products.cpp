@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cpu/buffer.h"
 #include "cpu/correlation_segments.h"
 #include "cpu/fixed_rows.h"
 #include "cpu/level/double_tiles.h"
@@ -18,39 +19,56 @@ constexpr std::int64_t strip = 2 * pair_chunk;  // 64 models' and 120 rows' shar
 constexpr std::int64_t class_rows = 48;         // rows of A^T or B^T that are multiplied at a time
 
 // Unit rows of several models, transposed and stacked: a row holds one class over all probes.
-struct Classes {
-    std::int64_t stride;                 // N and zeros, an odd number of cache lines
-    std::vector<double> values;          // [sum of C][stride]
-    std::vector<double> squares;         // [models][stride] |a_i|^2: 1, or 0 for a zero row
-    std::vector<std::int64_t> first{0};  // of each model's classes, and the end
-
-    explicit Classes(std::int64_t n) : stride((n + 15) / 8 * 8 | 8) {}
-
-    void add_ones(std::int64_t n) {
-        values.resize(values.size() + static_cast<std::size_t>(stride), 0.0);
-        std::fill_n(values.end() - stride, n, 1.0);
-        squares.insert(squares.end(), values.end() - stride, values.end());
-        first.push_back(first.back() + 1);
-    }
-    void add(const Matrix& outputs, Center center) {
-        Pack pack;
-        pack.make(outputs, center);
-        const std::size_t start = values.size(), before = squares.size();
-        values.resize(start + static_cast<std::size_t>(outputs.cols * stride), 0.0);
-        squares.resize(before + static_cast<std::size_t>(stride), 0.0);
-        for (std::int64_t i = 0; i < outputs.rows; ++i) {
-            double square = 0.0;
-            for (std::int64_t c = 0; c < outputs.cols; ++c) {
-                const double value = static_cast<double>(pack.column(c)[i]);
-                values[start + static_cast<std::size_t>(c * stride + i)] = value;
-                square += value * value;
-            }
-            squares[before + static_cast<std::size_t>(i)] = square;
+class Classes {
+  public:
+    // `ones`: before them one class that is 1 on every probe.
+    void make(const Matrix* models, std::int64_t count, Center center, bool ones) {
+        const std::int64_t n = models[0].rows;
+        stride_ = (n + 15) / 8 * 8 | 8;  // an odd number of cache lines
+        first_.assign(1, 0);
+        if (ones) first_.push_back(1);
+        for (std::int64_t m = 0; m < count; ++m) first_.push_back(first_.back() + models[m].cols);
+        double* values = values_.at_least(size() * stride_);
+        double* squares = squares_.at_least(models_() * stride_);
+        std::fill_n(values, size() * stride_, 0.0);
+        std::fill_n(squares, models_() * stride_, 0.0);
+        if (ones) {
+            std::fill_n(values, n, 1.0);
+            std::fill_n(squares, n, 1.0);
+            values += stride_;
+            squares += stride_;
         }
-        first.push_back(first.back() + outputs.cols);
+        for (std::int64_t m = 0; m < count; ++m) {
+            pack_.make(models[m], center);
+            for (std::int64_t c = 0; c < models[m].cols; ++c) {
+                const float* column = pack_.column(c);
+                for (std::int64_t i = 0; i < n; ++i) {
+                    values[i] = static_cast<double>(column[i]);
+                    squares[i] += values[i] * values[i];
+                }
+                values += stride_;
+            }
+            squares += stride_;
+        }
     }
-    std::int64_t models() const { return static_cast<std::int64_t>(first.size()) - 1; }
-    std::int64_t size() const { return first.back(); }
+
+    bool empty() const { return first_.size() == 1; }
+    std::int64_t stride() const { return stride_; }
+    std::int64_t size() const { return first_.back(); }  // classes of all models
+    std::int64_t first(std::int64_t m) const { return first_[static_cast<std::size_t>(m)]; }
+    std::int64_t classes(std::int64_t m) const { return first(m + 1) - first(m); }
+    const double* values(std::int64_t m) const { return values_.data() + first(m) * stride_; }
+    // |a_i|^2 of each row of a model: 1, or 0 for a zero row.
+    const double* squares(std::int64_t m) const { return squares_.data() + m * stride_; }
+
+  private:
+    std::int64_t models_() const { return static_cast<std::int64_t>(first_.size()) - 1; }
+
+    std::int64_t stride_ = 0;
+    Buffer<double> values_;               // [size][stride]
+    Buffer<double> squares_;              // [models][stride]
+    std::vector<std::int64_t> first_{0};  // row of each model, and the end
+    Pack pack_;
 };
 
 // sums[i][j] = <row i of a, row j of b>, b in blocks that stay in the cache for all rows of a.
@@ -76,6 +94,7 @@ double squared(const double* block, std::int64_t rows, std::int64_t cols, std::i
 
 struct Worker {
     CorrelationSegments segments;
+    Classes classes;
     std::vector<float> scratch;
     std::vector<double> sums, diagonal;
 };
@@ -84,20 +103,14 @@ class Products {
   public:
     Products(const std::vector<Matrix>& models, const Matrix& rows,
              const std::vector<Matrix>& origins, Center center, double* products, double* squares)
-        : models_(models),
-          fixed_(rows),
-          center_(center),
-          origins_(models[0].rows),
-          products_(products),
-          squares_(squares) {
+        : models_(models), fixed_(rows), center_(center), products_(products), squares_(squares) {
         if (origins.empty()) return;
-        origins_.add_ones(models[0].rows);
-        for (const Matrix& origin : origins) origins_.add(origin, center);
+        origins_.make(origins.data(), static_cast<std::int64_t>(origins.size()), center, true);
     }
 
     // Whether the products of a model take fewer operations class by class than pair by pair.
     bool by_classes(const Matrix& model) const {
-        if (origins_.models() == 0) return false;
+        if (origins_.empty()) return false;
         const double n = static_cast<double>(model.rows), c = static_cast<double>(model.cols);
         const double pairs = n * (n - 1) / 2;
         return 4 * n * c * static_cast<double>(origins_.size()) <
@@ -133,37 +146,28 @@ class Products {
     }
 
     void classes(std::int64_t first, std::int64_t count, Worker& worker) const {
-        const std::int64_t columns = fixed_.count(), stride = origins_.stride;
-        Classes own(models_[0].rows);
-        for (std::int64_t m = 0; m < count; ++m) {
-            own.add(models_[static_cast<std::size_t>(first + m)], center_);
-        }
-        multiply(own.squares.data(), count, origins_.squares.data(), columns, stride,
-                 worker.diagonal);
-        multiply(own.values.data(), own.size(), origins_.values.data(), origins_.size(), stride,
+        const std::int64_t columns = fixed_.count(), stride = origins_.stride();
+        Classes& own = worker.classes;
+        own.make(&models_[static_cast<std::size_t>(first)], count, center_, false);
+        multiply(own.squares(0), count, origins_.squares(0), columns, stride, worker.diagonal);
+        multiply(own.values(0), own.size(), origins_.values(0), origins_.size(), stride,
                  worker.sums);
         for (std::int64_t m = 0; m < count; ++m) {
-            const std::int64_t row = own.first[static_cast<std::size_t>(m)];
-            const std::int64_t rows = own.first[static_cast<std::size_t>(m) + 1] - row;
             for (std::int64_t k = 0; k < columns; ++k) {
-                const std::int64_t column = origins_.first[static_cast<std::size_t>(k)];
-                const std::int64_t cols = origins_.first[static_cast<std::size_t>(k) + 1] - column;
-                const double* block = worker.sums.data() + row * origins_.size() + column;
-                products_[(first + m) * columns + k] =
-                    (squared(block, rows, cols, origins_.size()) -
-                     worker.diagonal[static_cast<std::size_t>(m * columns + k)]) /
-                    2;
+                const double* block =
+                    worker.sums.data() + own.first(m) * origins_.size() + origins_.first(k);
+                const double ordered =
+                    squared(block, own.classes(m), origins_.classes(k), origins_.size());
+                const double same = worker.diagonal[static_cast<std::size_t>(m * columns + k)];
+                products_[(first + m) * columns + k] = (ordered - same) / 2;
             }
         }
         for (std::int64_t m = 0; m < count; ++m) {
-            const std::int64_t row = own.first[static_cast<std::size_t>(m)];
-            const std::int64_t rows = own.first[static_cast<std::size_t>(m) + 1] - row;
-            const double* values = own.values.data() + row * stride;
-            const double* square = own.squares.data() + m * stride;
-            multiply(square, 1, square, 1, stride, worker.diagonal);
-            multiply(values, rows, values, rows, stride, worker.sums);
-            squares_[first + m] =
-                (squared(worker.sums.data(), rows, rows, rows) - worker.diagonal[0]) / 2;
+            const std::int64_t classes = own.classes(m);
+            multiply(own.squares(m), 1, own.squares(m), 1, stride, worker.diagonal);
+            multiply(own.values(m), classes, own.values(m), classes, stride, worker.sums);
+            const double ordered = squared(worker.sums.data(), classes, classes, classes);
+            squares_[first + m] = (ordered - worker.diagonal[0]) / 2;
         }
     }
 

@@ -13,15 +13,6 @@ constexpr int tile_a = 3, tile_b = 4;  // 24 of 32 registers hold sums
 constexpr int tile_a = 2, tile_b = 2;  // 8 of 16
 #endif
 
-double total(Doubles x) {
-    double lane[lanes];
-    store(lane, x);
-    for (int half = lanes / 2; half > 0; half /= 2) {
-        for (int l = 0; l < half; ++l) lane[l] += lane[l + half];
-    }
-    return lane[0];
-}
-
 // A rows of a by B rows of b.
 template <int A, int B>
 void tile(const double* a, const double* b, std::int64_t stride, std::int64_t n, double* sums,

@@ -68,14 +68,6 @@ void maxima(const std::int16_t* a, std::int64_t stride_a, std::int64_t rows_a,
     }
 }
 
-double total(Doubles x) {
-    double lane[Floats::size];
-    store(lane, x);
-    double sum = 0.0;
-    for (double one : lane) sum += one;
-    return sum;
-}
-
 void quantise(const float* x, std::int64_t n, std::int16_t* q, Quantised* sums) {
     const Floats one = all(short_one), minus_one = all(-short_one), step = all(-1.0f / short_one);
     const Floats rounder =
