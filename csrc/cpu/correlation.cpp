@@ -16,24 +16,13 @@ constexpr std::int64_t cached = 1 << 20;     // results of more pairs are writte
 constexpr std::int64_t task_cost = 4 << 20;  // multiply-adds: ten times a thread's start
 constexpr std::int64_t pair_cost = 16;       // of a pair, beside its classes
 
-// Memory to be fetched, a part at a time.
-struct Ahead {
-    const std::byte* at;
-    std::int64_t bytes;
-
-    void fetch(std::int64_t part) {
-        part = std::min(part, bytes);
-        for (std::int64_t b = 0; b < part; b += 64) __builtin_prefetch(at + b, 0, 2);
-        at += part;
-        bytes -= part;
-    }
-};
-
-// Outputs that lie in one piece; of others nothing is fetched.
-Ahead ahead_of(const Matrix& m) {
+// The outputs of a model to be read soon, where they lie in one piece. Its cache lines are spread
+// over the chains of the triangle before, 400 / N for each: none where N is so large that reading
+// takes no time beside the arithmetic.
+Fetch fetch_of(const Matrix& m) {
     const std::int64_t row = m.cols * item_size(m.dtype);
     const bool whole = m.row_stride == row && m.col_stride == item_size(m.dtype);
-    return {m.data, whole ? m.rows * row : 0};
+    return {m.data, whole ? m.data + m.rows * row : m.data, static_cast<int>(400 / m.rows)};
 }
 
 // How far a result lies behind the start of its cache line.
@@ -45,17 +34,14 @@ std::int64_t misplaced(const float* at) {
 // scratch begins as many values behind a cache line as its place in the result, so that whole lines
 // are copied; what is left of a line waits for the next rows.
 void write_rows(const CorrelationRows& model, std::int64_t n, std::int64_t first, std::int64_t last,
-                bool past_caches, Ahead ahead, Buffer<float>& buffer, float* packed) {
+                bool past_caches, Fetch fetch, Buffer<float>& buffer, float* packed) {
     float* lines = buffer.at_least(line + segment + row_strip * n + outer_slack);
     float* to = packed + packed_offset(first, n);
     float* from = lines + misplaced(to);
     std::int64_t filled = 0;  // values from `from` on
-    const std::int64_t strips = (last - first + row_strip - 1) / row_strip;
-    const std::int64_t part = strips == 0 ? 0 : (ahead.bytes / strips + 64) / 64 * 64;
     for (std::int64_t i = first; i < last;) {
         const std::int64_t end = std::min(i + row_strip, last);
-        ahead.fetch(part);
-        model.rows(i, end, from + filled);
+        model.rows(i, end, from + filled, &fetch);
         filled += packed_offset(end, n) - packed_offset(i, n);
         i = end;
         const std::int64_t rest = i < last ? misplaced(to + filled) : 0;
@@ -94,8 +80,8 @@ void split_models(const std::vector<Matrix>& models, const CorrelationKind& kind
         std::vector<Buffer<float>> scratch(workers(tasks, threads));
         parallel_for(tasks, threads, [&](std::int64_t task, std::size_t worker) {
             const auto t = static_cast<std::size_t>(task);
-            write_rows(model, n, first[t], first[t + 1], past_caches, {nullptr, 0}, scratch[worker],
-                       packed);
+            write_rows(model, n, first[t], first[t + 1], past_caches, {nullptr, nullptr, 0},
+                       scratch[worker], packed);
         });
         packed += pairs;
     }
@@ -113,7 +99,7 @@ void CorrelationRows::prepare(const Matrix& outputs, const CorrelationKind& kind
     }
 }
 
-void CorrelationRows::rows(std::int64_t first, std::int64_t last, float* out) const {
+void CorrelationRows::rows(std::int64_t first, std::int64_t last, float* out, Fetch* fetch) const {
     const std::int64_t size = packed_offset(last, rows_) - packed_offset(first, rows_);
     if (kernel_ == Kernel::rbf) {
         const double* d = distances_.data() + packed_offset(first, rows_);
@@ -122,7 +108,9 @@ void CorrelationRows::rows(std::int64_t first, std::int64_t last, float* out) co
         }
         return;
     }
-    outer_tiles().triangle(pack_.data(), pack_.stride(), pack_.classes(), rows_, first, last, out);
+    Fetch nothing{nullptr, nullptr, 0};
+    outer_tiles().triangle(pack_.data(), pack_.stride(), pack_.classes(), rows_, first, last, out,
+                           fetch ? fetch : &nothing);
     if (kernel_ == Kernel::rbf_normalised) {
         for (std::int64_t p = 0; p < size; ++p) {
             out[p] = static_cast<float>(std::exp(-2.0 * (1.0 - static_cast<double>(out[p]))));
@@ -151,7 +139,7 @@ void correlation(const std::vector<Matrix>& models, const CorrelationKind& kind,
             const auto model = static_cast<std::size_t>(s);
             worker.model.prepare(models[model], kind);
             write_rows(worker.model, n, 0, n, past_caches,
-                       s + 1 < end ? ahead_of(models[model + 1]) : Ahead{nullptr, 0},
+                       s + 1 < end ? fetch_of(models[model + 1]) : Fetch{nullptr, nullptr, 0},
                        worker.scratch, packed + s * pairs);
         }
         outer_tiles().written();

@@ -22,6 +22,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "cpu/level/outer_tiles.h"
 #include "cpu/normalise.h"
 #include "tensor_ref.h"
 
@@ -48,7 +49,8 @@ class CorrelationRows {
 
     // out = the correlations of rows first .. last - 1, packed. May overwrite 64 bytes behind them.
     // Runs of whole strips are best: `first` and `last` multiples of row_strip.
-    void rows(std::int64_t first, std::int64_t last, float* out) const;
+    // `fetch`: what to fetch from memory meanwhile.
+    void rows(std::int64_t first, std::int64_t last, float* out, Fetch* fetch = nullptr) const;
 
   private:
     Kernel kernel_ = Kernel::cosine;

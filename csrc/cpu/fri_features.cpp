@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::int64_t row_strip = 8;        // rows that the tiles take together
 constexpr std::int64_t cached = 1 << 20;     // more scores are written past the caches
+constexpr std::int64_t pack_cost = 8;        // of an element, beside one multiply-add
 constexpr std::int64_t task_cost = 4 << 20;  // multiply-adds: ten times a thread's start
 
 struct Worker {
@@ -35,11 +36,30 @@ void write_rows(const Pack& probes, const Pack& references, std::int64_t first, 
 
 void fri_features(const std::vector<Matrix>& probes, const std::vector<Matrix>& references,
                   int threads, float* scores) {
-    if (probes.empty()) return;
+    if (probes.empty() || probes[0].cols == 0 || references[0].rows == 0) return;
     const std::int64_t count = static_cast<std::int64_t>(probes.size());
     const std::int64_t n = probes[0].rows, columns = references[0].rows;
     const bool past_caches = count * n * columns > cached;
-    const std::int64_t cost = (n * columns + 8 * (n + columns)) * probes[0].cols;
+    const std::int64_t cost = (n * columns + pack_cost * (n + columns)) * probes[0].cols;
+    if (count < threads) {  // row by row of each model in turn
+        const std::int64_t some =
+            std::max<std::int64_t>(1, task_cost / (row_strip * columns * probes[0].cols)) *
+            row_strip;
+        const std::int64_t tasks = (n + some - 1) / some;
+        Worker packs;
+        std::vector<Buffer<float>> scratch(workers(tasks, threads));
+        for (std::int64_t s = 0; s < count; ++s, scores += n * columns) {
+            const auto model = static_cast<std::size_t>(s);
+            packs.probes.make(probes[model], Center::none);
+            packs.references.make(references[model], Center::none);
+            parallel_for(tasks, threads, [&](std::int64_t task, std::size_t worker) {
+                write_rows(packs.probes, packs.references, task * some,
+                           std::min(n, (task + 1) * some), past_caches, scratch[worker], scores);
+                outer_tiles().written();
+            });
+        }
+        return;
+    }
     const std::int64_t some = threads == 1 ? count : std::max<std::int64_t>(1, task_cost / cost);
     const std::int64_t tasks = (count + some - 1) / some;
     std::vector<Worker> all(workers(tasks, threads));

@@ -4,7 +4,8 @@
 //        references  S matrices [R, E_s]   likewise
 //   out  scores      float32 [S, N, R]     in [-1, 1]; 0 for a zero embedding
 //
-// Oracle: kernels/reference.py, fri_features. One task per run of models.
+// Oracle: kernels/reference.py, fri_features. One task per run of models, or per run of rows where
+// there are fewer models than threads.
 // Numerics: level/outer_tiles.h.
 #pragma once
 

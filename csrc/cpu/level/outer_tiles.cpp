@@ -26,7 +26,15 @@ struct Strip {
     int rows;
     float* out;          // row 0, column 0
     std::int64_t pitch;  // from there to row 1, column 0
+    Fetch* fetch;
 };
+
+SACFAST_INLINE void fetch_some(Fetch& fetch) {
+    for (int line = 0; line < fetch.lines && fetch.at < fetch.end; ++line) {
+        __builtin_prefetch(fetch.at, 0, 2);
+        fetch.at += 64;
+    }
+}
 
 template <int V>
 SACFAST_INLINE void add_classes(const float*& a, std::int64_t stride_a, const float*& b,
@@ -64,11 +72,13 @@ void tile(const Strip& strip, std::int64_t column, int last) {
         for (int v = 0; v < V; ++v) sum[r][v] = all(0.0f);
     }
     std::int64_t rest = strip.classes;
+    fetch_some(*strip.fetch);
     if (rest <= chain) {
         add_classes<V>(a, strip.stride_a, b, strip.stride_b, rest, sum);
     } else {
         alignas(64) float total[tile_rows][V * lanes] = {};
         for (; rest > chain; rest -= chain) {
+            fetch_some(*strip.fetch);
             add_classes<V>(a, strip.stride_a, b, strip.stride_b, chain, sum);
 #pragma GCC unroll 8
             for (int r = 0; r < tile_rows; ++r) {
@@ -147,12 +157,13 @@ void tiles(const Strip& strip, std::int64_t columns) {
 int at_most(std::int64_t rows) { return rows < tile_rows ? static_cast<int>(rows) : tile_rows; }
 
 void triangle(const float* pack, std::int64_t stride, std::int64_t classes, std::int64_t rows,
-              std::int64_t first, std::int64_t last, float* out) {
+              std::int64_t first, std::int64_t last, float* out, Fetch* fetch) {
     for (std::int64_t i = first; i < last; i += tile_rows) {
         const int some = at_most(last - i);
         const std::int64_t columns = rows - 1 - i;
-        tiles<true>({pack + i, stride, pack + i + 1, stride, classes, some, out, columns - 1},
-                    columns);
+        tiles<true>(
+            {pack + i, stride, pack + i + 1, stride, classes, some, out, columns - 1, fetch},
+            columns);
         out += some * columns - some * (some - 1) / 2;
     }
 }
@@ -160,9 +171,10 @@ void triangle(const float* pack, std::int64_t stride, std::int64_t classes, std:
 void rectangle(const float* a, std::int64_t stride_a, std::int64_t first, std::int64_t last,
                const float* b, std::int64_t stride_b, std::int64_t rows_b, std::int64_t classes,
                float* out) {
+    Fetch nothing{nullptr, nullptr, 0};
     for (std::int64_t i = first; i < last; i += tile_rows) {
         const int some = at_most(last - i);
-        tiles<false>({a + i, stride_a, b, stride_b, classes, some, out, rows_b}, rows_b);
+        tiles<false>({a + i, stride_a, b, stride_b, classes, some, out, rows_b, &nothing}, rows_b);
         out += some * rows_b;
     }
 }

@@ -21,6 +21,7 @@
 // Each result is the same whatever tile it falls in, and the same on v3 and v4.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "cpu/level.h"
@@ -32,11 +33,20 @@ constexpr std::int64_t outer_slack = 16;
 // What they may read behind the last class of a pack.
 constexpr std::int64_t pack_slack = 64;
 
+// Memory that will be read next, fetched into L2 while the tiles are made: a few `lines` of the
+// cache with every chain, so that the loads of the tiles never queue behind them.
+struct Fetch {
+    const std::byte* at;
+    const std::byte* end;
+    int lines;
+};
+
 struct OuterTiles {
     // out = the correlations of rows i and j of the pack for i = first .. last - 1 and
     // j = i + 1 .. rows - 1, packed: row after row, without gaps. Within [-1, 1]; NaN stays NaN.
     void (*triangle)(const float* pack, std::int64_t stride, std::int64_t classes,
-                     std::int64_t rows, std::int64_t first, std::int64_t last, float* out);
+                     std::int64_t rows, std::int64_t first, std::int64_t last, float* out,
+                     Fetch* fetch);
     // out = those of rows first .. last - 1 of a and all rows of b, row after row.
     void (*rectangle)(const float* a, std::int64_t stride_a, std::int64_t first, std::int64_t last,
                       const float* b, std::int64_t stride_b, std::int64_t rows_b,
