@@ -59,9 +59,9 @@ void sift(const CompactRows& a, const CompactRows& b, const Block& block, double
 
 void settle(const Matrix& a, const Matrix& b, const Block& block, float threshold, Worker& worker) {
     const bool whole = static_cast<std::int64_t>(worker.open.size()) > many;
-    if (whole) worker.exact.run(a, block.i, block.rows, b, block.j, block.columns);
+    if (whole) worker.exact.run(a, block.i, block.rows, b, block.j, block.columns, a.rows, b.rows);
     for (const auto& [r, c] : worker.open) {
-        if (!whole) worker.exact.run(a, block.i + r, 1, b, block.j + c, 1);
+        if (!whole) worker.exact.run(a, block.i + r, 1, b, block.j + c, 1, a.rows, b.rows);
         const float distance = whole ? worker.exact.at(r, c) : worker.exact.at(0, 0);
         if (distance <= threshold) {
             worker.found.push_back({block.i + r, block.j + c, distance});

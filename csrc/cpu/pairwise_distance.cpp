@@ -29,8 +29,9 @@ void load_chunk(const Matrix& x, std::int64_t first, std::int64_t rows, std::int
     }
 }
 
-// The chunk from `start` on, for rows whose numbers lie one after the other.
+// The chunk from `start` on, for rows whose numbers lie one after the other; nothing at their end.
 Ahead ahead_of(const Matrix& x, std::int64_t first, std::int64_t start) {
+    if (first >= x.rows) return {nullptr, 0, 0};
     const std::int64_t n = std::max<std::int64_t>(0, std::min(pair_chunk, x.cols - start));
     const std::int64_t bytes = x.col_stride == item_size(x.dtype) ? n * x.col_stride : 0;
     const char* rows = reinterpret_cast<const char*>(x.data);
@@ -55,7 +56,8 @@ float plain_distance(const Vector& a, const Vector& b) {
 }  // namespace
 
 void DistanceBlock::run(const Matrix& a, std::int64_t first_a, std::int64_t rows_a, const Matrix& b,
-                        std::int64_t first_b, std::int64_t rows_b) {
+                        std::int64_t first_b, std::int64_t rows_b, std::int64_t next_a,
+                        std::int64_t next_b) {
     const RowTiles& tiles = row_tiles();
     const std::int64_t pairs = a.cols;
     std::fill_n(sums_, rows_a * size, 0.0);
@@ -69,9 +71,11 @@ void DistanceBlock::run(const Matrix& a, std::int64_t first_a, std::int64_t rows
         const std::int64_t padded = (n + tiles.lanes - 1) / tiles.lanes * tiles.lanes;
         load_chunk(a, first_a, rows_a, start, n, padded, left);
         load_chunk(b, first_b, rows_b, start, n, padded, right);
-        tiles.chunk_distances(left, buffer_stride, rows_a, ahead_of(a, first_a, next), right,
-                              buffer_stride, rows_b, ahead_of(b, first_b, next), padded, sums_,
-                              size, totals_a_, totals_b_);
+        const bool more = next < pairs;
+        const Ahead ahead_a = more ? ahead_of(a, first_a, next) : ahead_of(a, next_a, 0);
+        const Ahead ahead_b = more ? ahead_of(b, first_b, next) : ahead_of(b, next_b, 0);
+        tiles.chunk_distances(left, buffer_stride, rows_a, ahead_a, right, buffer_stride, rows_b,
+                              ahead_b, padded, sums_, size, totals_a_, totals_b_);
     }
     for (std::int64_t i = 0; i < rows_a; ++i) {
         for (std::int64_t j = 0; j < rows_b; ++j) {
@@ -99,13 +103,16 @@ void pairwise_distance(const Matrix& a, const Matrix* b, int threads, float* dis
         const std::int64_t i0 = task / blocks_b * size, i1 = std::min(a.rows, i0 + size);
         const std::int64_t j0 = task % blocks_b * size, j1 = std::min(columns, j0 + size);
         if (symmetric && j0 < i0) return;
+        std::int64_t next = task + team;  // most likely
+        if (symmetric) next = std::max(next, next / blocks_b * (blocks_b + 1));
         DistanceBlock& block = blocks[worker];
         // Of a block on the diagonal the lower left quarter is left out.
         const std::int64_t step = symmetric && i0 == j0 ? size / 2 : size;
         for (std::int64_t i = i0; i < i1; i += step) {
             const std::int64_t rows = std::min(step, i1 - i);
             const std::int64_t first = step < size ? i : j0;
-            block.run(a, i, rows, other, first, j1 - first);
+            block.run(a, i, rows, other, first, j1 - first, next / blocks_b * size,
+                      next % blocks_b * size);
             for (std::int64_t r = 0; r < rows; ++r) {
                 for (std::int64_t c = 0; c < j1 - first; ++c) {
                     const float d = block.at(r, c);

@@ -45,9 +45,10 @@ class DistanceBlock {
     static constexpr std::int64_t size = 64;
 
     // The distances of `rows_a` rows of a from `first_a` on and of `rows_b` of b, at most `size`
-    // each; at(i, j) hands them out.
+    // each; at(i, j) hands them out. The rows from `next_a` and `next_b` on are fetched for the
+    // block that follows, unless they are beyond the end.
     void run(const Matrix& a, std::int64_t first_a, std::int64_t rows_a, const Matrix& b,
-             std::int64_t first_b, std::int64_t rows_b);
+             std::int64_t first_b, std::int64_t rows_b, std::int64_t next_a, std::int64_t next_b);
     float at(std::int64_t i, std::int64_t j) const { return distance_[i * size + j]; }
 
   private:
