@@ -19,11 +19,13 @@ from sacfast.errors import ArgumentError, DtypeError, SacfastError, ShapeError
 from sacfast.kernels import (
     access_mode,
     canonical_outputs,
+    compact,
     correlation,
     correlation_distance,
     fri_features,
     label_correlation,
     label_distance,
+    pairs_within,
     pairwise_distance,
     paper_scale,
     reference,
@@ -32,10 +34,17 @@ from sacfast.kernels import (
 from sacfast.kernels.linear import inner_products
 from tests import tolerances
 
-#: name -> (shape of the argument, what is done with it). The rest of the arguments is fixed.
 FIXED = np.random.default_rng(7)
 PACKED = FIXED.uniform(-1, 1, (4, 36)).astype(np.float32)
 EMBEDDINGS = FIXED.normal(size=(3, 5, 6)).astype(np.float32)
+
+
+def within(a, b):
+    pairs, distances = pairs_within(a, b, threshold=1.0)
+    return np.column_stack([np.asarray(pairs), np.asarray(distances)])
+
+
+#: name -> (shape of the argument, what is done with it). The rest of the arguments is fixed.
 FLOAT_FUNCTIONS = {
     "correlation": ((3, 9, 6), correlation),
     "correlation-none": ((3, 9, 6), lambda x: correlation(x, center="none")),
@@ -45,6 +54,9 @@ FLOAT_FUNCTIONS = {
     "correlation_distance-b": ((3, 36), lambda x: correlation_distance(EMBEDDINGS[:, [0] * 9], x)),
     "pairwise_distance": ((3, 36), pairwise_distance),
     "pairwise_distance-b": ((3, 36), lambda x: pairwise_distance(PACKED, x)),
+    "pairs_within": ((3, 36), lambda x: within(x, None)),
+    "pairs_within-b": ((3, 36), lambda x: within(PACKED, x)),
+    "compact": ((3, 36), lambda x: within(compact(x), compact(PACKED))),
     "fri_features": ((3, 9, 6), lambda x: fri_features(x, EMBEDDINGS)),
     "fri_features-b": ((3, 9, 6), lambda x: fri_features(EMBEDDINGS, x)),
     "inner_products": ((3, 36), lambda x: inner_products(x, PACKED)),
@@ -248,6 +260,8 @@ def test_nothing_gives_nothing(level):
     assert correlation_distance(EMBEDDINGS, PACKED[:0, :10]).shape == (3, 0)
     assert pairwise_distance(PACKED[:0]).shape == (0, 0)
     assert pairwise_distance(PACKED, PACKED[:0]).shape == (4, 0)
+    assert within(PACKED[:0], None).shape == within(compact(PACKED[:0]), PACKED).shape == (0, 3)
+    assert within(PACKED, PACKED[:0]).shape == within(PACKED[:1], None).shape == (0, 3)
     assert fri_features(none, none).shape == (0, 9, 9)
     assert inner_products(PACKED[:0], PACKED).shape == (0, 4)
     assert (inner_products(PACKED[:, :0], PACKED[:, :0]) == 0).all()
@@ -269,6 +283,8 @@ def test_nothing_gives_nothing(level):
         lambda: correlation_distance(np.ones((3, 9, 0)), PACKED),
         lambda: correlation_distance(np.ones((3, 0, 6)), PACKED[:, :0]),
         lambda: pairwise_distance(PACKED[:, :0]),
+        lambda: within(PACKED[:, :0], None),
+        lambda: compact(PACKED[:, :0]),
         lambda: fri_features(np.ones((3, 0, 6)), EMBEDDINGS),
         lambda: fri_features(EMBEDDINGS, np.ones((3, 0, 6))),
         lambda: fri_features(np.ones((3, 5, 0)), np.ones((3, 5, 0))),
@@ -380,6 +396,11 @@ def test_offsets_past_two_to_the_31(rng, level, name):
 def test_more_than_two_to_the_31_models_and_nothing_to_say_of_them(call, shape):
     m = 2**31 + 5
     assert call(m).shape == ((m, *shape) if shape else (m, 0))
+
+
+def test_more_than_two_to_the_31_rows_and_none_to_pair_them_with():
+    many = np.broadcast_to(np.float32(1), (2**31 + 5, 36))
+    assert within(many, PACKED[:0]).shape == within(PACKED[:0], many).shape == (0, 3)
 
 
 @pytest.mark.parametrize(
