@@ -12,6 +12,11 @@ from typing import Any
 from sacfast import __version__
 from sacfast.kernels import build_info
 
+_LEVELS = {
+    "v4": "AVX-512 (x86-64-v4 with VNNI)",
+    "v3": "AVX2 (x86-64-v3)",
+    "baseline": "128-bit vectors (baseline)",
+}
 _PIL_CURE = (
     "pip uninstall -y pillow pillow-simd && pip install pillow; "
     "pillow-simd goes into a folder of its own (docs/probes.md)"
@@ -60,7 +65,10 @@ def check_up() -> list[Finding]:
 
 
 def _core(info: dict[str, Any]) -> Finding:
-    detail = f"built by {info['compiler']} for {info['processor']}, {info['threads']} threads"
+    level = _LEVELS[info["level"]]
+    detail = (
+        f"built by {info['compiler']} for {info['processor']}, {level}, {info['threads']} threads"
+    )
     return Finding("CPU kernels", "ok", detail)
 
 
