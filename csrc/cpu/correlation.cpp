@@ -124,11 +124,13 @@ void correlation(const std::vector<Matrix>& models, const CorrelationKind& kind,
     const std::int64_t count = static_cast<std::int64_t>(models.size());
     const std::int64_t n = models[0].rows, pairs = n * (n - 1) / 2;
     const bool past_caches = count * pairs > cached;
-    if (count < threads) return split_models(models, kind, threads, past_caches, packed);
-
     std::int64_t classes = 0;
     for (const Matrix& model : models) classes = std::max(classes, model.cols);
     const std::int64_t cost = pairs * (classes + pair_cost);
+    if (count < threads &&
+        cost / task_cost > count) {  // a model is more tasks than there are models
+        return split_models(models, kind, threads, past_caches, packed);
+    }
     const std::int64_t some = threads == 1 ? count : std::max<std::int64_t>(1, task_cost / cost);
     const std::int64_t tasks = (count + some - 1) / some;
     std::vector<Worker> all(workers(tasks, threads));

@@ -6,13 +6,13 @@
 // Kernels: cosine of the centred rows, in [-1, 1]; rbf, exp(-||a_i - a_j||^2 / (2 sigma^2)) of the
 // centred rows, in [0, 1]; rbf_normalised, exp(-2 (1 - cosine)).
 //
-// Oracle: kernels/reference.py, correlation. One task per run of models, or per run of rows of one
-// model where there are fewer models than threads; work too small for a second thread starts none.
+// Oracle: kernels/reference.py, correlation. One task per run of models, or per run of rows where
+// models are few and large; work too small for a second thread starts none.
 //
 // Why it is fast: a model is packed once (level/pack.h), in L2; runs of its rows are made by
-// register tiles (level/outer_tiles.h) into 24 KB of scratch, which stays in L1, and are written
-// from there past the caches where the result is larger than they are. Meanwhile the next model's
-// outputs are fetched, a part with every strip of rows.
+// register tiles (level/outer_tiles.h) into scratch that stays in L1, and are written from there
+// past the caches where the result is larger than they are. Meanwhile the next model's outputs are
+// fetched, a part with every strip of rows.
 //
 // Numerics. Cosine: level/outer_tiles.h. rbf_normalised: twice that. rbf: float64 throughout,
 // rounded once to float32; distances are taken after scaling by a power of two, so they do not

@@ -41,7 +41,7 @@ void fri_features(const std::vector<Matrix>& probes, const std::vector<Matrix>& 
     const std::int64_t n = probes[0].rows, columns = references[0].rows;
     const bool past_caches = count * n * columns > cached;
     const std::int64_t cost = (n * columns + pack_cost * (n + columns)) * probes[0].cols;
-    if (count < threads) {  // row by row of each model in turn
+    if (count < threads && cost / task_cost > count) {  // rows of each model in turn
         const std::int64_t some =
             std::max<std::int64_t>(1, task_cost / (row_strip * columns * probes[0].cols)) *
             row_strip;

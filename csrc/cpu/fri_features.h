@@ -5,7 +5,7 @@
 //   out  scores      float32 [S, N, R]     in [-1, 1]; 0 for a zero embedding
 //
 // Oracle: kernels/reference.py, fri_features. One task per run of models, or per run of rows where
-// there are fewer models than threads.
+// models are few and large.
 // Numerics: level/outer_tiles.h.
 #pragma once
 

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sacfast import _core
 from sacfast.errors import ArgumentError, DtypeError, ShapeError
 from sacfast.kernels import correlation, reference, unpack
 from tests import tolerances
@@ -214,6 +215,23 @@ def test_the_same_bits_from_run_to_run_and_for_any_number_of_threads(rng, set_th
     for count in (1, 2, 3, 16):
         set_threads(count)
         np.testing.assert_array_equal(correlation(outputs), once)
+
+
+@pytest.mark.skipif(
+    not {"v3", "v4"} <= set(_core.levels()), reason="needs a processor that has both v3 and v4"
+)
+@pytest.mark.parametrize("center", CENTERS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_v3_and_v4_give_the_same_bits(rng, dtype, center):
+    """Every result is one lane, added up in the same order; both fuse products into sums."""
+    outputs = rng.normal(3.0, 1.0, (2, 97, 143)).astype(dtype)
+    before = _core.level()
+    packed = []
+    for level in ("v3", "v4"):
+        _core.use_level(level)
+        packed.append(correlation(outputs, center=center))
+    _core.use_level(before)
+    np.testing.assert_array_equal(*packed)
 
 
 def test_offsets_past_two_to_the_31():
