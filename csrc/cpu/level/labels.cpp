@@ -61,7 +61,7 @@ void triangle(const std::int32_t* codes, std::int64_t n, bool past_caches, float
     pending.flush();
     __builtin_memcpy(pending.out, pending.pairs,
                      static_cast<std::size_t>(pending.filled) * sizeof(float));
-    if (past_caches) streamed();
+    if (past_caches) stream_end();
 }
 
 void bits(const std::int32_t* codes, std::int64_t n, PairBits* lines) {
@@ -90,7 +90,7 @@ void bits(const std::int32_t* codes, std::int64_t n, PairBits* lines) {
     while (words % words_a_line != 0) out[words++] = 0;
 }
 
-// A digit of the counts: high and low of the sum of two vectors and what there was.
+// Adds two vectors to a digit of the counts; what it can't hold goes to the next digit.
 SACFAST_INLINE Words carry_over(Words& digit, Words a, Words b) {
     const Words carried = carry_digit(digit, a, b);
     digit = sum_digit(digit, a, b);
@@ -108,7 +108,6 @@ std::int64_t differences(const PairBits* a, const PairBits* b, std::int64_t leng
         w += step;
         return x;
     };
-    // Braces evaluate from left to right: the order doesn't matter to a count, but to `next`.
     while (w + 8 * step <= words) {
         Words two[2], four[2];
         for (Words& f : four) {

@@ -5,8 +5,7 @@
 //   Codes    Floats::size int32, to be compared
 //   Words    Floats::size / 2 uint64, sets of bits
 //
-// Loads and stores take any address. `stream` of vector.h writes past the caches; `streamed` makes
-// what it wrote visible to whoever is told of it next.
+// Loads and stores take any address.
 #pragma once
 
 #include "cpu/level/vector.h"
@@ -23,8 +22,6 @@ struct Words {
     static constexpr int size = 8;
     __m512i v;
 };
-
-SACFAST_INLINE void streamed() { _mm_sfence(); }
 
 SACFAST_INLINE Codes load_codes(const std::int32_t* p) { return {_mm512_loadu_si512(p)}; }
 SACFAST_INLINE Codes all_codes(std::int32_t x) { return {_mm512_set1_epi32(x)}; }
@@ -76,8 +73,6 @@ struct Words {
     static constexpr int size = 4;
     __m256i v;
 };
-
-SACFAST_INLINE void streamed() { _mm_sfence(); }
 
 SACFAST_INLINE Codes load_codes(const std::int32_t* p) {
     return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))};
@@ -141,8 +136,6 @@ struct Words {
     static constexpr int size = 2;
     Uint2 v;
 };
-
-SACFAST_INLINE void streamed() {}
 
 SACFAST_INLINE Codes load_codes(const std::int32_t* p) {
     Codes x;
