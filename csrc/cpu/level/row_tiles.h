@@ -20,14 +20,13 @@
 //
 // Order of additions: neighbouring vectors pairwise, 8 such pairs in one register, these registers
 // over the chunk (products: one register over the chunk, whose roundings go both ways), their lanes
-// as a tree, the chunks in float64. It depends on n alone: a sum has
-// the same bits wherever its rows stand among others, and whichever of the two is a. Calls with
-// consecutive segments of the rows give the bits of one call if every segment but the last is a
-// multiple of `pair_chunk` long.
+// as a tree, the chunks in float64. It depends on n alone: a sum has the same bits wherever its
+// rows stand among others, and whichever of the two is a. Calls with consecutive segments of the
+// rows give the bits of one call if every segment but the last is a multiple of `pair_chunk` long.
 //
 // Numerics. A number passes through at most `row_additions` additions in float32 (in products
-// pair_chunk / lanes and 4): a sum's error is
-// at most row_additions * u * sum |x|, u = 2^-24, in practice 50 times less.
+// pair_chunk / lanes and 4): a sum's error is at most row_additions * u * sum |x|, u = 2^-24, in
+// practice 50 times less.
 #pragma once
 
 #include <cstdint>
@@ -37,9 +36,10 @@
 
 namespace sacfast {
 
-constexpr std::int64_t pair_chunk =
-    768;                           // numbers of a row summed before they are added in float64
-constexpr int row_additions = 24;  // in float32, that a number passes through at most, on any level
+// Numbers of a row that are summed before they are added in float64.
+constexpr std::int64_t pair_chunk = 768;
+// In float32, that a number passes through at most, on any level.
+constexpr int row_additions = 24;
 
 struct RowTiles {
     std::int64_t lanes;  // numbers in a vector
