@@ -70,6 +70,7 @@ def test_a_broken_cuda_module_leaves_the_cpu_kernels_alone(monkeypatch):
 
     class Core:
         build_facts = staticmethod(lambda: dict(facts))
+        level = staticmethod(core.level)
 
     monkeypatch.setattr(_native, "core", Core)
     monkeypatch.setattr(_native.importlib, "import_module", only_core)

@@ -78,8 +78,8 @@ def build_info() -> dict[str, Any]:
     """What this installation was built as, and what it sees on this machine.
 
     Returns:
-        `version`, `compiler`, `processor`, `build_type` of the CPU module; `level`, the kernels that
-        this processor runs ("v4": AVX-512, "v3": AVX2, else "baseline"); `threads`, the number
+        `version`, `compiler`, `processor`, `build_type` of the CPU module; `level`, the kernels
+        that this processor runs ("v4": AVX-512, "v3": AVX2, else "baseline"); `threads`, the number
         that a call would use now; and `cuda`: whether the module was built and loads, otherwise
         the reason; its architectures, toolkit, devices; and whether it holds any kernels.
 
