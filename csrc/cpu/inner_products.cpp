@@ -10,8 +10,8 @@
 namespace sacfast {
 namespace {
 
-constexpr std::int64_t side = 48;      // results per side of a task: a multiple of 3 and 4
-constexpr std::int64_t segment = 512;  // 4 KB a row: a task's 393 KB stay in the L2 cache
+constexpr std::int64_t side = 48;             // results per side of a task: a multiple of 3 and 4
+constexpr std::int64_t segment = 512;         // 4 KB a row: a task's 393 KB stay in the L2 cache
 constexpr std::int64_t stride = segment + 8;  // no two rows at one place in the L1 cache
 
 // Rows [first, last) of x, columns [start, start + size).
