@@ -14,7 +14,7 @@ from sacfast.kernels import correlation, fri_features, reference
 from tests import tolerances
 
 CENTERS = ("double", "row", "none")
-PROBES = [1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 97, 100]
+PROBES = [1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 64, 65, 97, 130, 199]
 CLASSES = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 64, 65, 100]
 
 pytestmark = pytest.mark.usefixtures("level")

@@ -14,6 +14,9 @@ constexpr int tile_rows = 4, tile_vectors = 3;  // 12 of 16
 #else
 constexpr int tile_rows = 4, tile_vectors = 2;  // 8 of 16
 #endif
+// From so many columns on, those behind the first tile begin at whole vectors: no load then
+// straddles two cache lines, which is worth the part of a vector that the first tile leaves unused.
+constexpr std::int64_t aligned_from = 8 * lanes;
 constexpr std::int64_t chain = 16;  // classes that are added in registers
 
 // A strip of tiles: up to tile_rows rows of a against columns of b.
@@ -130,9 +133,16 @@ SACFAST_INLINE void tile_of(int vectors, const Strip& strip, std::int64_t column
 
 template <bool triangle>
 void tiles(const Strip& strip, std::int64_t columns) {
-    std::int64_t vectors = (columns + lanes - 1) / lanes;
-    const int last = static_cast<int>(columns - (vectors - 1) * lanes);
-    for (std::int64_t column = 0; vectors > 0;) {
+    std::int64_t column = 0;
+    const int beyond = static_cast<int>(reinterpret_cast<std::uintptr_t>(strip.b) / sizeof(float) %
+                                        static_cast<std::uintptr_t>(lanes));
+    if (triangle && beyond > 0 && columns >= aligned_from) {
+        tile_of<triangle, triangle, true>(tile_vectors, strip, 0, lanes - beyond);
+        column = tile_vectors * lanes - beyond;
+    }
+    std::int64_t vectors = (columns - column + lanes - 1) / lanes;
+    const int last = static_cast<int>(columns - column - (vectors - 1) * lanes);
+    while (vectors > 0) {
         // Of four vectors two tiles of two: one vector alone can't keep the arithmetic busy.
         const int some = vectors == 4             ? 2
                          : vectors < tile_vectors ? static_cast<int>(vectors)
