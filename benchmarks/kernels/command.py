@@ -25,7 +25,7 @@ from sacfast.kernels._native import core
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results" / "kernels.json"
-QUICK = Patience(call=0.02, own_call=0.2, race=0.4, least_rounds=3, probe_repeats=5)
+QUICK = Patience(call=0.015, own_call=0.15, race=0.3, least_rounds=3, probe_repeats=5)
 FULL = Patience(call=0.6, own_call=6.0, race=15.0, least_rounds=7, probe_repeats=20)
 
 WIDTH = 150  # of the tables
