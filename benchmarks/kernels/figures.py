@@ -87,7 +87,7 @@ def about(results: dict[str, Any]) -> str:
     level = {"v4": "AVX-512", "v3": "AVX2", "baseline": "SSE2"}[machine["level"]]
     return (
         f"{machine['cpu']}, {level}; PyTorch {versions['torch']}, NumPy {versions['numpy']}; "
-        f"commit {(results['commit'] or 'unknown')[:10]}"
+        f"commit {(results['commit'] or 'unknown')[:10]}, {results['mode']} run"
     )
 
 
