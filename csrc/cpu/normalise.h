@@ -8,10 +8,11 @@
 // precision. level/pack.h has the arithmetic.
 //
 // A row is a zero row, which correlates 0 with everything, when its centred length is at most
-//     1e-14 * sqrt(C) * (max |row| + max |class mean|),
-// that is, 0 or rounding residue. A row with NaN or Inf becomes NaN as a whole; under "double" the
-// class means carry it to every other row, as the formula says. Rows of up to 1e300 do not
-// overflow. Rounding to float32 costs at most u = 2^-24 relative per element.
+//     1e-14 * sqrt(C) * (|row mean| + 2 max |class mean|),
+// that is, 0 or rounding residue: such a row is its mean and the class means, so that this is the
+// oracle's max |row| + max |class mean| up to a factor of 2. A row with NaN or Inf becomes NaN as a
+// whole; under "double" the class means carry it to every other row, as the formula says. Rows of
+// up to 1e300 do not overflow. Rounding to float32 costs at most u = 2^-24 relative per element.
 #pragma once
 
 #include <cstdint>

@@ -8,8 +8,9 @@
 // multiply-adds, which fill both arithmetic ports for 12 cycles, more than their latency of 4 and
 // more than the 7 cycles of the load ports; sums, operands and all fit the 32 registers. v3 has 16
 // registers and takes 4 x 3. The triangle's tiles begin at column i + 1, wherever that lies, so
-// that little is computed that nobody wants; in long strips only the first one does. Results go to the caller's scratch, which stays in L1;
-// `write` then streams whole runs of it past the caches, at twice the speed of plain stores.
+// that little is computed that nobody wants; in long strips only the first one does. Results go to
+// the caller's scratch, which stays in L1; `write` then streams whole runs of it past the caches,
+// at twice the speed of plain stores.
 //
 // Numerics. u = 2^-24. A chain of up to 16 classes is added in registers. Its sum x is added to the
 // total s kept in L1 as t = s + x, and what that addition lost, x - (t - s), is where the next

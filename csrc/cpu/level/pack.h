@@ -8,9 +8,10 @@
 // first, so that whatever is summed or scaled along a row runs vertically, row beside row in the
 // lanes of a register, and no sum is ever taken across a register but that of a class mean.
 //
-// Cost on v4 per 16 values: 8 shuffles to transpose; then float64 arithmetic on two registers: 4
-// instructions for the squares, 9 to scale and round; centring adds 4 for the row means, 6 for the
-// class means and 8 to subtract both, twice. All in L1 or L2, where the model fits.
+// Instructions on v4 per 16 values, beside loads and stores: 4 shuffles to transpose; float64 on
+// two registers: 4 for the squares; 3 to scale (float32: a factor in three parts). Centring takes 4
+// for the row means, 6 for the class means, 4 more for the squares, 11 to scale and round. Square
+// roots and quotients come last, for all rows at once, in float32 with one step of Newton's method.
 //
 // Numerics. Everything between the raw value and the one rounding to float32 is float64, and in the
 // same order on every level. A sum of float32 in float64 loses next to nothing (29 spare bits), so
