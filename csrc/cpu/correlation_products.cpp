@@ -1,10 +1,12 @@
 #include "cpu/correlation_products.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "cpu/buffer.h"
 #include "cpu/correlation_segments.h"
 #include "cpu/fixed_rows.h"
+#include "cpu/level/class_tiles.h"
 #include "cpu/level/double_tiles.h"
 #include "cpu/level/row_tiles.h"
 #include "cpu/parallel.h"
@@ -16,87 +18,125 @@ constexpr std::int64_t most_models = 64;        // that share one pass over the 
 constexpr std::int64_t group_bytes = 16 << 20;  // their packs and a piece of their correlations
 constexpr std::int64_t most_pairs = 1 << 16;    // of such a piece
 constexpr std::int64_t strip = 2 * pair_chunk;  // 64 models' and 120 rows' share: 1.5 MB of cache
-constexpr std::int64_t class_rows = 48;         // rows of A^T or B^T that are multiplied at a time
+constexpr std::int64_t class_bytes = 1 << 20;   // of unit rows that pass a panel together
 
-// Unit rows of several models, transposed and stacked: a row holds one class over all probes.
+// The unit rows of one model, transposed: [classes][stride] float64, and |a_i|^2 of each row.
+//
+// Rows of which the mean was subtracted sum to 0, so one of their C coordinates says nothing: they
+// are turned (Helmert's rotation) into C - 1 coordinates with the same inner products.
 class Classes {
   public:
-    // `ones`: before them one class that is 1 on every probe.
-    void make(const Matrix* models, std::int64_t count, Center center, bool ones) {
-        const std::int64_t n = models[0].rows;
-        stride_ = (n + 15) / 8 * 8 | 8;  // an odd number of cache lines
-        first_.assign(1, 0);
-        if (ones) first_.push_back(1);
-        for (std::int64_t m = 0; m < count; ++m) first_.push_back(first_.back() + models[m].cols);
-        double* values = values_.at_least(size() * stride_);
-        double* squares = squares_.at_least(models_() * stride_);
-        std::fill_n(values, size() * stride_, 0.0);
-        std::fill_n(squares, models_() * stride_, 0.0);
-        if (ones) {
-            std::fill_n(values, n, 1.0);
-            std::fill_n(squares, n, 1.0);
-            values += stride_;
-            squares += stride_;
-        }
-        for (std::int64_t m = 0; m < count; ++m) {
-            pack_.make(models[m], center);
-            for (std::int64_t c = 0; c < models[m].cols; ++c) {
-                const float* column = pack_.column(c);
-                for (std::int64_t i = 0; i < n; ++i) {
-                    values[i] = static_cast<double>(column[i]);
-                    squares[i] += values[i] * values[i];
-                }
-                values += stride_;
+    void make(const Matrix& outputs, Center center) {
+        pack_.make(outputs, center);
+        const std::int64_t n = outputs.rows, c = outputs.cols;
+        const bool turned = center != Center::none && c > 1;
+        count_ = turned ? c - 1 : c;
+        stride_ = pack_.stride();
+        double* values = values_.at_least(count_ * stride_);
+        double* squares = squares_.at_least(stride_);
+        double* sum = sums_.at_least(stride_);  // of the first k + 1 coordinates
+        std::fill_n(squares, stride_, 0.0);
+        std::fill_n(sum, stride_, 0.0);
+        for (std::int64_t k = 0; k < count_; ++k) {
+            const float* column = pack_.column(k);
+            const float* next = pack_.column(turned ? k + 1 : k);
+            const double terms = static_cast<double>(k + 1);
+            const double scale = turned ? 1.0 / std::sqrt(terms * (terms + 1.0)) : 1.0;
+            double* row = values + k * stride_;
+            for (std::int64_t i = 0; i < n; ++i) {
+                sum[i] += static_cast<double>(column[i]);
+                const double value = turned ? sum[i] - terms * static_cast<double>(next[i])
+                                            : static_cast<double>(column[i]);
+                row[i] = static_cast<double>(static_cast<float>(value * scale));
+                squares[i] += row[i] * row[i];
             }
-            squares += stride_;
+            std::fill(row + n, row + stride_, 0.0);
         }
     }
 
-    bool empty() const { return first_.size() == 1; }
+    std::int64_t count() const { return count_; }
     std::int64_t stride() const { return stride_; }
-    std::int64_t size() const { return first_.back(); }  // classes of all models
-    std::int64_t first(std::int64_t m) const { return first_[static_cast<std::size_t>(m)]; }
-    std::int64_t classes(std::int64_t m) const { return first(m + 1) - first(m); }
-    const double* values(std::int64_t m) const { return values_.data() + first(m) * stride_; }
-    // |a_i|^2 of each row of a model: 1, or 0 for a zero row.
-    const double* squares(std::int64_t m) const { return squares_.data() + m * stride_; }
+    const double* row(std::int64_t k) const { return values_.data() + k * stride_; }
+    const double* squares() const { return squares_.data(); }
 
   private:
-    std::int64_t models_() const { return static_cast<std::int64_t>(first_.size()) - 1; }
-
-    std::int64_t stride_ = 0;
-    Buffer<double> values_;               // [size][stride]
-    Buffer<double> squares_;              // [models][stride]
-    std::vector<std::int64_t> first_{0};  // row of each model, and the end
+    std::int64_t count_ = 0, stride_ = 0;
     Pack pack_;
+    Buffer<double> values_, squares_, sums_;
 };
 
-// sums[i][j] = <row i of a, row j of b>, b in blocks that stay in the cache for all rows of a.
-void multiply(const double* a, std::int64_t rows_a, const double* b, std::int64_t rows_b,
-              std::int64_t stride, std::vector<double>& sums) {
-    sums.assign(static_cast<std::size_t>(rows_a * rows_b), 0.0);
-    for (std::int64_t j = 0; j < rows_b; j += class_rows) {
-        double_tiles().products(a, rows_a, b + j * stride, std::min(class_rows, rows_b - j), stride,
-                                stride, sums.data() + j, rows_b);
-    }
-}
+// <c, c'> from the sum over all ordered pairs, and that over i = j.
+double over_pairs(double ordered, double same) { return (ordered - same) / 2; }
 
-// The sum of squares of a block of a matrix with rows of `stride`.
-double squared(const double* block, std::int64_t rows, std::int64_t cols, std::int64_t stride) {
+double inner_square(const double* x, std::int64_t n) {
     double sum = 0.0;
-    for (std::int64_t i = 0; i < rows; ++i) {
-        for (std::int64_t j = 0; j < cols; ++j) {
-            sum += block[i * stride + j] * block[i * stride + j];
-        }
-    }
+    double_tiles().products(x, 1, x, 1, n, n, &sum, 1);
     return sum;
 }
+
+// <c, c> of one model.
+double own_square(const Classes& classes, std::vector<double>& sums) {
+    const std::int64_t count = classes.count(), stride = classes.stride();
+    sums.assign(static_cast<std::size_t>(count * count), 0.0);
+    double_tiles().products(classes.row(0), count, classes.row(0), count, stride, stride,
+                            sums.data(), count);
+    return over_pairs(inner_square(sums.data(), count * count),
+                      inner_square(classes.squares(), stride));
+}
+
+// The classes of all origins side by side, in panels, behind one class that is 1 on every probe.
+class Panels {
+  public:
+    void make(const std::vector<Matrix>& origins, Center center) {
+        n_ = origins[0].rows;
+        first_ = {0, 1};
+        Classes classes;
+        for (const Matrix& origin : origins) {
+            const bool turned = center != Center::none && origin.cols > 1;
+            first_.push_back(first_.back() + origin.cols - (turned ? 1 : 0));
+        }
+        float* values = values_.at_least(panels() * n_ * class_panel);
+        for (std::int64_t i = 0; i < n_; ++i) values[i * class_panel] = 1.0f;
+        for (std::size_t k = 0; k < origins.size(); ++k) {
+            classes.make(origins[k], center);
+            if (k == 0) {
+                stride_ = classes.stride();
+                squares_.assign(static_cast<std::size_t>(models() * stride_), 0.0);
+                std::fill_n(squares_.begin(), n_, 1.0);
+            }
+            std::copy_n(classes.squares(), stride_,
+                        squares_.begin() + static_cast<std::ptrdiff_t>(k + 1) * stride_);
+            for (std::int64_t c = 0; c < classes.count(); ++c) {
+                const std::int64_t column = first_[k + 1] + c;
+                float* to = values + column / class_panel * n_ * class_panel + column % class_panel;
+                for (std::int64_t i = 0; i < n_; ++i) {
+                    to[i * class_panel] = static_cast<float>(classes.row(c)[i]);
+                }
+            }
+        }
+    }
+
+    bool empty() const { return first_.empty(); }
+    std::int64_t models() const { return static_cast<std::int64_t>(first_.size()) - 1; }
+    std::int64_t columns() const { return first_.back(); }
+    std::int64_t panels() const { return (columns() + class_panel - 1) / class_panel; }
+    const float* panel(std::int64_t p) const { return values_.data() + p * n_ * class_panel; }
+    std::int64_t first(std::int64_t k) const { return first_[static_cast<std::size_t>(k)]; }
+    const double* squares() const { return squares_.data(); }  // [models][stride of Classes]
+
+  private:
+    std::int64_t n_ = 0, stride_ = 0;
+    std::vector<std::int64_t> first_;  // column of each model, and the end
+    std::vector<double> squares_;
+    Buffer<float> values_;  // [panels][n][class_panel]
+};
 
 struct Worker {
     CorrelationSegments segments;
     Classes classes;
+    Buffer<float> rows;  // the unit rows of a group of models, [N][C] each
     std::vector<float> scratch;
-    std::vector<double> sums, diagonal;
+    std::vector<double> sums, squares, diagonal;
 };
 
 class Products {
@@ -104,17 +144,20 @@ class Products {
     Products(const std::vector<Matrix>& models, const Matrix& rows,
              const std::vector<Matrix>& origins, Center center, double* products, double* squares)
         : models_(models), fixed_(rows), center_(center), products_(products), squares_(squares) {
-        if (origins.empty()) return;
-        origins_.make(origins.data(), static_cast<std::int64_t>(origins.size()), center, true);
+        if (!origins.empty()) panels_.make(origins, center);
+    }
+
+    // Coordinates of a model's unit rows.
+    std::int64_t classes_of(const Matrix& model) const {
+        return center_ != Center::none && model.cols > 1 ? model.cols - 1 : model.cols;
     }
 
     // Whether the products of a model take fewer operations class by class than pair by pair.
     bool by_classes(const Matrix& model) const {
-        if (origins_.empty()) return false;
-        const double n = static_cast<double>(model.rows), c = static_cast<double>(model.cols);
-        const double pairs = n * (n - 1) / 2;
-        return 4 * n * c * static_cast<double>(origins_.size()) <
-               n * n * c + 2 * pairs * static_cast<double>(fixed_.count());
+        if (panels_.empty()) return false;
+        const double n = static_cast<double>(model.rows), pairs = n * (n - 1) / 2;
+        return 2 * n * static_cast<double>(classes_of(model) * panels_.columns()) <
+               2 * pairs * static_cast<double>(model.cols + fixed_.count());
     }
 
     void pairs(std::int64_t first, std::int64_t count, Worker& worker) const {
@@ -146,36 +189,58 @@ class Products {
     }
 
     void classes(std::int64_t first, std::int64_t count, Worker& worker) const {
-        const std::int64_t columns = fixed_.count(), stride = origins_.stride();
-        Classes& own = worker.classes;
-        own.make(&models_[static_cast<std::size_t>(first)], count, center_, false);
-        multiply(own.squares(0), count, origins_.squares(0), columns, stride, worker.diagonal);
-        multiply(own.values(0), own.size(), origins_.values(0), origins_.size(), stride,
-                 worker.sums);
+        const std::int64_t n = models_[0].rows, columns = fixed_.count();
+        const std::int64_t padded = panels_.panels() * class_panel;
+        std::int64_t size = 0;
+        for (std::int64_t m = 0; m < count; ++m) size += n * classes_of(model(first + m));
+        float* rows = worker.rows.at_least(size);
+        worker.squares.assign(static_cast<std::size_t>(count * padded), 0.0);
+        worker.diagonal.assign(static_cast<std::size_t>(count * columns), 0.0);
+
+        float* to = rows;
         for (std::int64_t m = 0; m < count; ++m) {
-            for (std::int64_t k = 0; k < columns; ++k) {
-                const double* block =
-                    worker.sums.data() + own.first(m) * origins_.size() + origins_.first(k);
-                const double ordered =
-                    squared(block, own.classes(m), origins_.classes(k), origins_.size());
-                const double same = worker.diagonal[static_cast<std::size_t>(m * columns + k)];
-                products_[(first + m) * columns + k] = (ordered - same) / 2;
+            Classes& classes = worker.classes;
+            classes.make(model(first + m), center_);
+            for (std::int64_t c = 0; c < classes.count(); ++c) {
+                for (std::int64_t i = 0; i < n; ++i) {
+                    to[i * classes.count() + c] = static_cast<float>(classes.row(c)[i]);
+                }
+            }
+            to += n * classes.count();
+            squares_[first + m] = own_square(classes, worker.sums);
+            double_tiles().products(classes.squares(), 1, panels_.squares(), columns,
+                                    classes.stride(), classes.stride(),
+                                    worker.diagonal.data() + m * columns, columns);
+        }
+        for (std::int64_t p = 0; p < panels_.panels(); ++p) {
+            const float* from = rows;
+            for (std::int64_t m = 0; m < count; ++m) {
+                const std::int64_t classes = classes_of(model(first + m));
+                class_tiles().add_squares(from, classes, panels_.panel(p), n,
+                                          worker.squares.data() + m * padded + p * class_panel);
+                from += n * classes;
             }
         }
         for (std::int64_t m = 0; m < count; ++m) {
-            const std::int64_t classes = own.classes(m);
-            multiply(own.squares(m), 1, own.squares(m), 1, stride, worker.diagonal);
-            multiply(own.values(m), classes, own.values(m), classes, stride, worker.sums);
-            const double ordered = squared(worker.sums.data(), classes, classes, classes);
-            squares_[first + m] = (ordered - worker.diagonal[0]) / 2;
+            const double* squares = worker.squares.data() + m * padded;
+            for (std::int64_t k = 0; k < columns; ++k) {
+                double ordered = 0.0;
+                for (std::int64_t j = panels_.first(k); j < panels_.first(k + 1); ++j) {
+                    ordered += squares[j];
+                }
+                products_[(first + m) * columns + k] =
+                    over_pairs(ordered, worker.diagonal[static_cast<std::size_t>(m * columns + k)]);
+            }
         }
     }
 
   private:
+    const Matrix& model(std::int64_t s) const { return models_[static_cast<std::size_t>(s)]; }
+
     const std::vector<Matrix>& models_;
     FixedRows fixed_;
     Center center_;
-    Classes origins_;
+    Panels panels_;
     double* products_;
     double* squares_;
 };
@@ -197,17 +262,17 @@ void correlation_products(const std::vector<Matrix>& models, const Matrix& rows,
     const std::int64_t most =
         std::min(most_models, (static_cast<std::int64_t>(models.size()) + threads - 1) / threads);
     std::vector<Group> groups;
-    std::int64_t left = 0;  // bytes or classes that the last group still has room for
+    std::int64_t left = 0;  // bytes that the last group still has room for
     for (std::int64_t s = 0; s < static_cast<std::int64_t>(models.size()); ++s) {
         const Matrix& model = models[static_cast<std::size_t>(s)];
         const bool way = all.by_classes(model);
         const std::int64_t cost =
-            way ? model.cols
+            way ? 4 * n * model.cols
                 : 4 * (n * model.cols + std::min(rows.cols, most_pairs + pair_chunk + 8 * n));
         if (groups.empty() || groups.back().by_classes != way || groups.back().count == most ||
             left < cost) {
             groups.push_back({s, 0, way});
-            left = way ? class_rows : group_bytes;
+            left = way ? class_bytes : group_bytes;
         }
         ++groups.back().count;
         left -= cost;

@@ -10,17 +10,17 @@
 //
 // Two exact ways, per model whichever takes fewer operations:
 //   pairs    N^2 C_s + 2 P K     make the correlation in the cache, run along it and the rows
-//   classes  4 N C_s sum_k C_k   with unit rows A (N x C) the sum over all ordered pairs of
+//   classes  2 N C_s sum_k C_k   with unit rows A (N x C) the sum over all ordered pairs of
 //                                <a_i, a_j><b_i, b_j> is |A^T B|^2, the squared entries of a matrix
-//                                of C_s x C_k; without i = j, and halved, it is the product (in
-//                                float64, where an operation takes twice the time)
-// The second never makes a correlation. It wins where there are many probes and few classes (by 4
+//                                of C_s x C_k; without i = j, and halved, it is the product
+// The second never makes a correlation. It wins where there are many probes and few classes (by 9
 // at N = 800, C = 7) and needs the origins; to it, ones are one class that is 1 on every probe.
+// Of centred rows it takes one class fewer (Classes, in the source).
 //
 // Numerics. Pairs: correlations and products in float32 lanes of at most pair_chunk / lanes
 // products, then float64; the error is below 1e-7 of sum |a_p b_p|, 6e-9 with 20,000 pairs.
-// Classes: rows rounded to float32, all else float64: below 1e-8. The way and every order of
-// summation depend on the shapes alone: same bits for any threads, batch or split.
+// Classes: unit rows rounded to float32, level/class_tiles.h, squares in float64: 3e-8. The way and
+// every order of summation depend on the shapes alone: same bits for any threads, batch or split.
 #pragma once
 
 #include <vector>

@@ -1,0 +1,98 @@
+#include "cpu/level/class_tiles.h"
+
+#include "cpu/level/vector.h"
+
+namespace sacfast {
+namespace SACFAST_LEVEL {
+namespace {
+
+constexpr int lanes = Floats::size;
+constexpr int tile_rows = lanes == 16 ? 8 : 4, vectors = 3;
+constexpr std::int64_t chain = 32;
+
+static_assert(class_panel % (vectors * lanes) == 0, "a panel consists of whole tiles");
+
+// sum[r][v] += the products of the rows k < n; a is `rows` wide.
+template <int R>
+SACFAST_INLINE void add_products(const float* a, std::int64_t rows, const float* b, std::int64_t n,
+                                 Floats (&sum)[R][vectors]) {
+    for (std::int64_t k = 0; k < n; ++k) {
+        Floats y[vectors];
+#pragma GCC unroll 3
+        for (int v = 0; v < vectors; ++v) {
+            y[v] = load(b + k * class_panel + v * lanes);
+            keep(y[v]);
+        }
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) {
+            Floats x = all(a[k * rows + r]);
+            keep(x);
+#pragma GCC unroll 3
+            for (int v = 0; v < vectors; ++v) sum[r][v] = fma(x, y[v], sum[r][v]);
+        }
+    }
+}
+
+template <int R>
+void tile(const float* a, std::int64_t rows, const float* b, std::int64_t n, double* squares) {
+    alignas(64) float total[R][vectors * lanes] = {};
+    Floats sum[R][vectors];
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 3
+        for (int v = 0; v < vectors; ++v) sum[r][v] = all(0.0f);
+    }
+    std::int64_t k = 0;
+    for (; n - k > chain; k += chain) {
+        add_products<R>(a + k * rows, rows, b + k * class_panel, chain, sum);
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 3
+            for (int v = 0; v < vectors; ++v) {
+                const Floats before = load(total[r] + v * lanes);
+                const Floats after = add(before, sum[r][v]);
+                store(total[r] + v * lanes, after);
+                sum[r][v] = sub(sum[r][v], sub(after, before));
+            }
+        }
+    }
+    add_products<R>(a + k * rows, rows, b + k * class_panel, n - k, sum);
+#pragma GCC unroll 3
+    for (int v = 0; v < vectors; ++v) {
+        Doubles square = load(squares + v * lanes);
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) {
+            const Doubles one = widen(add(load(total[r] + v * lanes), sum[r][v]));
+            square = fma(one, one, square);
+        }
+        store(squares + v * lanes, square);
+    }
+}
+
+template <int R>
+void tile_of(int height, const float* a, std::int64_t rows, const float* b, std::int64_t n,
+             double* squares) {
+    if constexpr (R > 1) {
+        if (height < R) return tile_of<R - 1>(height, a, rows, b, n, squares);
+    }
+    tile<R>(a, rows, b, n, squares);
+}
+
+void add_squares(const float* a, std::int64_t rows, const float* b, std::int64_t n,
+                 double* squares) {
+    const std::int64_t parts = (rows + tile_rows - 1) / tile_rows;  // of nearly equal height
+    for (std::int64_t part = 0; part < parts; ++part) {
+        const std::int64_t first = rows * part / parts, end = rows * (part + 1) / parts;
+        for (std::int64_t j = 0; j < class_panel; j += vectors * lanes) {
+            tile_of<tile_rows>(static_cast<int>(end - first), a + first, rows, b + j, n,
+                               squares + j);
+        }
+    }
+}
+
+}  // namespace
+
+extern const ClassTiles class_tiles = {add_squares};
+
+}  // namespace SACFAST_LEVEL
+}  // namespace sacfast
