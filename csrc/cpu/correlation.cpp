@@ -16,15 +16,6 @@ constexpr std::int64_t cached = 1 << 20;     // results of more pairs are writte
 constexpr std::int64_t task_cost = 4 << 20;  // multiply-adds: ten times a thread's start
 constexpr std::int64_t pair_cost = 16;       // of a pair, beside its classes
 
-// The outputs of a model to be read soon, where they lie in one piece. Its cache lines are spread
-// over the chains of the triangle before, 400 / N for each: none where N is so large that reading
-// takes no time beside the arithmetic.
-Fetch fetch_of(const Matrix& m) {
-    const std::int64_t row = m.cols * item_size(m.dtype);
-    const bool whole = m.row_stride == row && m.col_stride == item_size(m.dtype);
-    return {m.data, whole ? m.data + m.rows * row : m.data, static_cast<int>(400 / m.rows)};
-}
-
 // How far a result lies behind the start of its cache line.
 std::int64_t misplaced(const float* at) {
     return static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(at) / sizeof(float)) % line;
@@ -88,6 +79,14 @@ void split_models(const std::vector<Matrix>& models, const CorrelationKind& kind
 }
 
 }  // namespace
+
+// The cache lines are spread over the chains of the triangle before, 400 / N for each: none where N
+// is so large that reading takes no time beside the arithmetic.
+Fetch fetch_of(const Matrix& m) {
+    const std::int64_t row = m.cols * item_size(m.dtype);
+    const bool whole = m.row_stride == row && m.col_stride == item_size(m.dtype);
+    return {m.data, whole ? m.data + m.rows * row : m.data, static_cast<int>(400 / m.rows)};
+}
 
 void CorrelationRows::prepare(const Matrix& outputs, const CorrelationKind& kind) {
     kernel_ = kind.kernel;

@@ -41,6 +41,9 @@ inline std::int64_t packed_offset(std::int64_t i, std::int64_t n) {
     return i * (2 * n - i - 1) / 2;
 }
 
+// Outputs to be fetched while others are correlated, where they lie in one piece; else nothing.
+Fetch fetch_of(const Matrix& outputs);
+
 // One model, prepared so that any run of rows of its correlation can be written. Keep one per
 // worker: its memory is used again for the next model.
 class CorrelationRows {

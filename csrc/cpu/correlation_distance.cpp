@@ -67,8 +67,8 @@ void correlation_distance(const std::vector<Matrix>& models, const Matrix& sourc
                                                 columns);
                          });
         };
-        worker.segments.run(&models[static_cast<std::size_t>(first)], some, kind, segment_pairs,
-                            compare);
+        worker.segments.run(&models[static_cast<std::size_t>(first)], some,
+                            std::min(some, count - first - some), kind, segment_pairs, compare);
         for (std::int64_t m = 0; m < some; ++m) {
             for (std::int64_t v = 0; v < columns; ++v) {
                 const std::size_t at = static_cast<std::size_t>(m * columns + v);

@@ -184,8 +184,9 @@ class Products {
             }
         };
         const CorrelationKind kind{center_, Kernel::cosine, 0.0};
-        worker.segments.run(&models_[static_cast<std::size_t>(first)], count, kind, most_pairs,
-                            add);
+        const std::int64_t left = static_cast<std::int64_t>(models_.size()) - first - count;
+        worker.segments.run(&models_[static_cast<std::size_t>(first)], count, std::min(count, left),
+                            kind, most_pairs, add);
     }
 
     void classes(std::int64_t first, std::int64_t count, Worker& worker) const {

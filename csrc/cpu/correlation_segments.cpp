@@ -13,8 +13,8 @@ std::int64_t rounded_up(std::int64_t n, std::int64_t step) { return (n + step - 
 
 }  // namespace
 
-void CorrelationSegments::run(const Matrix* models, std::int64_t count, const CorrelationKind& kind,
-                              std::int64_t capacity,
+void CorrelationSegments::run(const Matrix* models, std::int64_t count, std::int64_t next,
+                              const CorrelationKind& kind, std::int64_t capacity,
                               const std::function<void(const Segment&)>& body) {
     const std::int64_t n = models[0].rows, pairs = n * (n - 1) / 2;
     const std::int64_t most = std::min(pairs, capacity + pair_chunk + row_strip * n);
@@ -25,8 +25,10 @@ void CorrelationSegments::run(const Matrix* models, std::int64_t count, const Co
     if (rows_.size() < static_cast<std::size_t>(count)) {
         rows_.resize(static_cast<std::size_t>(count));
     }
+    fetches_.assign(static_cast<std::size_t>(count), Fetch{nullptr, nullptr, 0});
     for (std::int64_t m = 0; m < count; ++m) {
         rows_[static_cast<std::size_t>(m)].prepare(models[m], kind);
+        if (m < next) fetches_[static_cast<std::size_t>(m)] = fetch_of(models[count + m]);
     }
 
     std::int64_t start = 0, filled = 0;  // the piece's first pair; how much of it is written
@@ -36,7 +38,8 @@ void CorrelationSegments::run(const Matrix* models, std::int64_t count, const Co
             end = std::min(n, end + row_strip);
         }
         for (std::int64_t m = 0; m < count; ++m) {  // all its rows while its pack is in the cache
-            rows_[static_cast<std::size_t>(m)].rows(i, end, buffer + m * stride + filled);
+            const auto model = static_cast<std::size_t>(m);
+            rows_[model].rows(i, end, buffer + m * stride + filled, &fetches_[model]);
         }
         filled = packed_offset(end, n) - start;
         i = end;

@@ -28,12 +28,15 @@ struct Segment {
 class CorrelationSegments {
   public:
     // Calls body(segment) for each piece of at least `capacity` pairs (the last may be shorter) of
-    // the correlations of `count` models with equally many rows.
-    void run(const Matrix* models, std::int64_t count, const CorrelationKind& kind,
-             std::int64_t capacity, const std::function<void(const Segment&)>& body);
+    // the correlations of `count` models with equally many rows. Meanwhile the outputs of the
+    // `next` models behind them are fetched, which the same worker is likely to take next.
+    void run(const Matrix* models, std::int64_t count, std::int64_t next,
+             const CorrelationKind& kind, std::int64_t capacity,
+             const std::function<void(const Segment&)>& body);
 
   private:
     std::vector<CorrelationRows> rows_;
+    std::vector<Fetch> fetches_;
     Buffer<float> buffer_;
 };
 

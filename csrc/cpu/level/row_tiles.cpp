@@ -133,21 +133,20 @@ void chunk_totals(const float* a, std::int64_t stride, std::int64_t rows, std::i
     for (; i < rows; ++i) tile<Own, 1, 1>(a + i * stride, stride, a, 0, n, sums + i, 1);
 }
 
-Ahead after(const float* rows, std::int64_t stride, std::int64_t n, std::int64_t next) {
-    constexpr std::int64_t item = sizeof(float);
-    return {reinterpret_cast<const char*>(rows + n), stride * item, next * item};
-}
-
+// Rows of a lie in the caller's scratch, in the cache. So do those of b where a is no more than one
+// strip of tiles; for more, b is too large for the cache and its next chunk is fetched.
 template <typename Summand>
 void tiles(const float* a, std::int64_t stride_a, std::int64_t rows_a, const float* b,
            std::int64_t stride_b, std::int64_t rows_b, std::int64_t n, double* sums,
            std::int64_t stride) {
     for (std::int64_t p = 0; p < n; p += pair_chunk) {
         const std::int64_t size = smaller(n - p, pair_chunk);
-        const std::int64_t next = smaller(n - p - size, pair_chunk);
-        chunk_sums<Summand>(a + p, stride_a, rows_a, b + p, stride_b, rows_b, size,
-                            after(a + p, stride_a, size, next), after(b + p, stride_b, size, next),
-                            sums, stride);
+        const std::int64_t next = rows_a > tile_rows ? smaller(n - p - size, pair_chunk) : 0;
+        constexpr std::int64_t item = sizeof(float);
+        const Ahead ahead{reinterpret_cast<const char*>(b + p + size), stride_b * item,
+                          next * item};
+        chunk_sums<Summand>(a + p, stride_a, rows_a, b + p, stride_b, rows_b, size, {nullptr, 0, 0},
+                            ahead, sums, stride);
     }
 }
 

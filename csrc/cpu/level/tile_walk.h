@@ -30,27 +30,32 @@ struct Count {
     static constexpr int value = n;
 };
 
-// The share `part` of `parts` of each of `count` rows.
+// The bytes [from, from + share) of each of `count` rows, as far as they are wanted.
 SACFAST_INLINE void fetch(const Ahead& ahead, std::int64_t first, std::int64_t count,
-                          std::int64_t part, std::int64_t parts) {
-    const std::int64_t lines = ahead.bytes / 64;
+                          std::int64_t from, std::int64_t share) {
+    const std::int64_t end = from + share < ahead.bytes ? from + share : ahead.bytes;
     for (std::int64_t r = first; r < first + count; ++r) {
-        for (std::int64_t l = lines * part / parts; l < lines * (part + 1) / parts; ++l) {
-            __builtin_prefetch(ahead.rows + r * ahead.stride + 64 * l, 0, 2);
-        }
+        const char* row = ahead.rows + r * ahead.stride;
+        for (std::int64_t b = from; b < end; b += 64) __builtin_prefetch(row + b, 0, 2);
     }
+}
+
+// An equal share of the bytes for each of `parts` tiles, in whole cache lines.
+SACFAST_INLINE std::int64_t share_of(const Ahead& ahead, std::int64_t parts) {
+    return (ahead.bytes / parts + 63) / 64 * 64;
 }
 
 // Calls tile(i, j, Count<rows>, Count<columns>) for every tile.
 template <int I, int J, typename Tile>
 SACFAST_INLINE void each_tile(std::int64_t rows_a, std::int64_t rows_b, const Ahead& ahead_a,
                               const Ahead& ahead_b, const Tile& tile) {
-    const std::int64_t down = (rows_a + I - 1) / I, across = (rows_b + J - 1) / J;
+    const std::int64_t share_a = share_of(ahead_a, (rows_b + J - 1) / J);
+    const std::int64_t share_b = share_of(ahead_b, (rows_a + I - 1) / I);
     const auto strip = [&](std::int64_t i, auto rows) {
         for (std::int64_t j = 0; j < rows_b;) {
             const std::int64_t columns = rows_b - j >= J ? J : 1;
-            fetch(ahead_a, i, rows.value, j / J, across);
-            fetch(ahead_b, j, columns, i / I, down);
+            fetch(ahead_a, i, rows.value, j / J * share_a, share_a);
+            fetch(ahead_b, j, columns, i / I * share_b, share_b);
             columns == J ? tile(i, j, rows, Count<J>()) : tile(i, j, rows, Count<1>());
             j += columns;
         }
