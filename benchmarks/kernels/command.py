@@ -1,7 +1,7 @@
 """Races sacfast's kernels with their rivals; says how near to the machine's limits they come.
 
 `--quick` (under three minutes) answers whether anything is far off; `--full` makes the figures that
-the documents show, in about half an hour, and wants the machine for itself. Rivals:
+the documents show, in about a quarter of an hour, and wants the machine for itself. Rivals:
 `pip install '.[rivals]'`. What is measured and how: `benchmarks/kernels/__init__.py`.
 """
 
@@ -26,7 +26,7 @@ from sacfast.kernels._native import core
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results" / "kernels.json"
 QUICK = Patience(call=0.015, own_call=0.15, race=0.3, least_rounds=3, probe_repeats=5)
-FULL = Patience(call=0.6, own_call=6.0, race=15.0, least_rounds=7, probe_repeats=20)
+FULL = Patience(call=0.4, own_call=4.0, race=8.0, least_rounds=7, probe_repeats=20)
 
 WIDTH = 150  # of the tables
 
