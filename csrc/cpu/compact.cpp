@@ -19,7 +19,8 @@ constexpr std::int64_t line = 32;  // int16 in a cache line
 // As many pairs as a block takes the time of, when each is taken by itself.
 constexpr std::int64_t many = size * size / 10;
 
-// At most this much a distance differs, on account of one row: see the header.
+// At most this much a distance differs, on account of one row: see the header. The factor covers
+// the rounding of the sums themselves, 200 u.
 double bound_of(const Quantised& sums, double pairs) {
     constexpr double rounding = (3 * row_additions + 1 + 11) * unit;
     return 1.0001 * (sums.error / pairs + rounding * (sums.size / pairs));

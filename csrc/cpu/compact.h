@@ -6,12 +6,11 @@
 //   on how far a distance to it, taken from q, may lie from what pairwise_distance returns.
 //
 // pairs_within
-//   in   a [A, P], b [B, P] or nothing (then the pairs i < j of a), a threshold; the compact form
-//   of
-//        both, or of neither
+//   in   a [A, P], b [B, P] or nothing (then the pairs i < j of a), a threshold;
+//        the compact form of both, or of neither
 //   out  every (i, j) with pairwise_distance(a, b)[i, j] <= threshold, sorted, and that distance
 //
-// Oracle: kernels/pairwise_distance of the float32 path, to the bit. Blocks of 64 x 64 pairs are
+// Oracle: pairwise_distance.h, to the bit. Blocks of 64 x 64 pairs are
 // compared in int16 (level/short_tiles.h says why that is fast), exactly; a pair whose distance is
 // beyond the threshold by more than both rows' bounds is certainly out. All others, those that are
 // in and those that can't be told, are settled by the float32 path itself: pair by pair, or the

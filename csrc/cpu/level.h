@@ -3,9 +3,9 @@
 // The inner loops live in csrc/cpu/level/. Each source there is compiled once per level, with that
 // level's compiler flags and inside a namespace of that name:
 //
-//   baseline  128-bit vectors through the compiler's vector extension: any x86-64, any other
-//   processor v3        x86-64-v3: AVX2 and FMA v4        x86-64-v4 and VNNI: AVX-512 with integer
-//   dot products (Ice Lake, Zen 4 and later)
+//   baseline  128-bit vectors through the compiler's vector extension: any processor
+//   v3        x86-64-v3: AVX2 and FMA
+//   v4        x86-64-v4 and VNNI: AVX-512 with integer dot products (Ice Lake, Zen 4 and later)
 //
 // and offers its functions as one constant table of function pointers. A caller reads the table
 // through the function that SACFAST_TABLE declares, which picks the level at run time.

@@ -1,8 +1,10 @@
 // class_tiles.h: the squared entries of a product A^T B, summed over the columns of A.
 //
-//   in   a  [n][rows] float32     rows of A; its columns are the classes of one model
-//        b  [n][panel] float32    rows of B; its columns are classes of others, zeros behind
-//   out  squares  [panel]         squares[j] += sum_i (sum_k a[k][i] b[k][j])^2
+//   in   a  float32 [n][classes]      rows of A; its columns are the classes of one model
+//        b  float32 [n][class_panel]  rows of B; its columns are classes of others, zeros behind
+//   out  squares  float64 [class_panel]  squares[j] += sum_i (sum_k a[k][i] b[k][j])^2
+//
+// The inner loop of correlation_products.h where products are taken class by class.
 //
 // Why it is fast. Like outer_tiles.h: up to 8 columns of A by 3 vectors of B (4 by 3 with fewer
 // registers) are 24 sums in registers; each k costs 3 loads and 8 broadcasts for 24 multiply-adds,
@@ -23,7 +25,7 @@ namespace sacfast {
 constexpr std::int64_t class_panel = 48;  // columns of B side by side: a multiple of all tiles
 
 struct ClassTiles {
-    void (*add_squares)(const float* a, std::int64_t rows, const float* b, std::int64_t n,
+    void (*add_squares)(const float* a, std::int64_t classes, const float* b, std::int64_t n,
                         double* squares);
 };
 

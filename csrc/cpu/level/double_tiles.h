@@ -6,11 +6,11 @@
 // What row_tiles.h does in float32, for the few matrices that are inverted afterwards: a bank's
 // products with itself, and the algebra of K x K that follows.
 //
-// A tile keeps the sums of 3 x 4 pairs of rows (2 x 2 on the baseline) in registers while it runs
-// along them: 7 loads for 12 products, so the multipliers wait for nothing. A sum runs in
-// `double_lanes` lanes, which are added as a tree at the end; numbers behind the last whole vector
-// are added one by one. The order depends on n alone, whatever the tile: <a, b> has the same bits
-// wherever the two rows stand, and the same as <b, a>.
+// A tile keeps the sums of 3 x 4 pairs of rows (2 x 2 with fewer registers) in registers while it
+// runs along them: 7 loads for 12 products, so the multipliers wait for nothing. A sum runs in 16
+// lanes (8 on v3, 4 on the baseline), which are added as a tree at the end; numbers behind the last
+// whole vector are added one by one. The order depends on n alone, whatever the tile: <a, b> has
+// the same bits wherever the two rows stand, and the same as <b, a>.
 #pragma once
 
 #include <cstdint>
