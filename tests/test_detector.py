@@ -78,10 +78,14 @@ def test_z_and_p_come_from_the_bank(world):
     assert detector.nulls == 10
 
 
-def test_pearson_needs_no_bank_and_equals_numpy(world):
-    found = Detector(world["sources"], [], method="pearson").scores(world["suspects"])
-    source = packed(world["sources"][0])
-    expected = [np.corrcoef(packed(o), source)[0, 1] for o in world["suspects"]]
+@pytest.mark.parametrize("probes", [40, 100])
+def test_pearson_needs_no_bank_and_equals_numpy(probes):
+    generator = np.random.default_rng(6)
+    sources, suspects = models(generator, 1, probes), models(generator, 8, probes)
+    suspects[0] += sources[0]
+    found = Detector(sources, [], method="pearson").scores(suspects)
+    source = packed(sources[0])
+    expected = [np.corrcoef(packed(o), source)[0, 1] for o in suspects]
     np.testing.assert_allclose(found.score[:, 0], expected, rtol=0, atol=SCORE)
     assert (found.p == 1).all()
     assert np.isnan(found.z).all()

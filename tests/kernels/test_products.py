@@ -111,6 +111,8 @@ def test_no_models_and_no_pairs(rng):
     products, squares = correlation_products([], np.ones((3, 10), np.float32))
     assert products.shape == (0, 3)
     assert squares.shape == (0,)
+    products, squares = correlation_products([], np.ones((3, 10)), related(rng, 5, [3, 4]))
+    assert products.shape == (0, 3)
     products, squares = correlation_products(np.ones((2, 1, 4), np.float32), np.ones((1, 0)))
     assert products.tolist() == [[0.0], [0.0]]
     assert squares.tolist() == [0.0, 0.0]

@@ -80,14 +80,15 @@ def correlation_products(
     fixed = _check.matrix(name, "rows", rows, "(K, P)")
     made_of = _check.models(name, "origins", origins, one=False)
     count, pairs = fixed.shape
-    if models.probes is not None and pairs != _check.pairs(models.probes):
+    probes = models.probes or made_of.probes  # an empty list of models tells none
+    if probes is not None and pairs != _check.pairs(probes):
         raise ShapeError(
-            f"{name}: `rows` must be (K, {_check.pairs(models.probes)}) for N = {models.probes} "
-            f"probes, got {fixed.shape}"
+            f"{name}: `rows` must be (K, {_check.pairs(probes)}) for N = {probes} probes, "
+            f"got {fixed.shape}"
         )
-    if made_of.count and (made_of.count + 1 != count or made_of.probes != models.probes):
+    if made_of.count and (made_of.count + 1 != count or made_of.probes != probes):
         raise ArgumentError(
-            f"{name}: `origins` must be {count - 1} models on {models.probes} probes, got "
+            f"{name}: `origins` must be {count - 1} models on {probes} probes, got "
             f"{made_of.count} on {made_of.probes}"
         )
     products = np.empty((models.count, count))
