@@ -59,7 +59,7 @@ inline std::int64_t item_size(DType dtype) {
     throw std::logic_error("item_size: unknown element type");
 }
 
-// The element type of a result.
+// The element type that T is.
 template <typename T>
 constexpr DType dtype_of() {
     if constexpr (std::is_same_v<T, float>) {
@@ -71,7 +71,7 @@ constexpr DType dtype_of() {
     } else if constexpr (std::is_same_v<T, std::int64_t>) {
         return DType::int64;
     } else {
-        static_assert(std::is_same_v<T, std::uint8_t>, "no kernel writes such numbers");
+        static_assert(std::is_same_v<T, std::uint8_t>, "no kernel reads or writes such an array");
         return DType::uint8;
     }
 }
@@ -97,6 +97,14 @@ struct Matrix {
 
     Vector row(std::int64_t i) const { return {data + i * row_stride, cols, col_stride, dtype}; }
 };
+
+// Whether the rows can be read as arrays of T where they lie.
+template <typename T>
+bool in_place(const Matrix& m) {
+    constexpr std::int64_t size = sizeof(T);
+    return m.dtype == dtype_of<T>() && (m.col_stride == size || m.cols == 1) &&
+           m.row_stride % size == 0 && reinterpret_cast<std::uintptr_t>(m.data) % alignof(T) == 0;
+}
 
 class TensorRef {
   public:

@@ -10,11 +10,9 @@
 namespace sacfast {
 namespace {
 
-constexpr std::int64_t line = 16;            // float32
-constexpr std::int64_t segment = 512;        // pairs that are written together, at least
-constexpr std::int64_t cached = 1 << 20;     // results of more pairs are written past the caches
-constexpr std::int64_t task_cost = 4 << 20;  // multiply-adds: ten times a thread's start
-constexpr std::int64_t pair_cost = 16;       // of a pair, beside its classes
+constexpr std::int64_t line = 16;       // float32 in a cache line
+constexpr std::int64_t segment = 512;   // pairs that are written together, at least
+constexpr std::int64_t pair_cost = 16;  // beside its classes, in multiply-adds
 
 // How far a result lies behind the start of its cache line.
 std::int64_t misplaced(const float* at) {
@@ -73,6 +71,7 @@ void split_models(const std::vector<Matrix>& models, const CorrelationKind& kind
             const auto t = static_cast<std::size_t>(task);
             write_rows(model, n, first[t], first[t + 1], past_caches, {nullptr, nullptr, 0},
                        scratch[worker], packed);
+            outer_tiles().written();
         });
         packed += pairs;
     }
@@ -122,12 +121,12 @@ void correlation(const std::vector<Matrix>& models, const CorrelationKind& kind,
     if (models.empty() || models[0].rows < 2) return;
     const std::int64_t count = static_cast<std::int64_t>(models.size());
     const std::int64_t n = models[0].rows, pairs = n * (n - 1) / 2;
-    const bool past_caches = count * pairs > cached;
+    const bool past_caches = count * pairs > cached_results;
     std::int64_t classes = 0;
     for (const Matrix& model : models) classes = std::max(classes, model.cols);
     const std::int64_t cost = pairs * (classes + pair_cost);
-    if (count < threads &&
-        cost / task_cost > count) {  // a model is more tasks than there are models
+    // A model is more tasks than there are models.
+    if (count < threads && cost / task_cost > count) {
         return split_models(models, kind, threads, past_caches, packed);
     }
     const std::int64_t some = threads == 1 ? count : std::max<std::int64_t>(1, task_cost / cost);

@@ -62,8 +62,6 @@ class CorrelationRows {
     std::vector<double> distances_;  // rbf: packed ||a_i - a_j||, in units of sigma
 };
 
-constexpr std::int64_t row_strip = 8;  // rows that the tiles take together
-
 void correlation(const std::vector<Matrix>& models, const CorrelationKind& kind, int threads,
                  float* packed);
 

@@ -14,11 +14,7 @@ constexpr std::int64_t converted_pairs = 4 * pair_chunk;
 }  // namespace
 
 FixedRows::FixedRows(const Matrix& rows)
-    : rows_(rows),
-      in_place_(rows.dtype == DType::float32 && rows.col_stride == sizeof(float) &&
-                reinterpret_cast<std::uintptr_t>(rows.data) % sizeof(float) == 0 &&
-                rows.row_stride % static_cast<std::int64_t>(sizeof(float)) == 0),
-      whole_(rows.cols / pair_chunk * pair_chunk) {
+    : rows_(rows), in_place_(in_place<float>(rows)), whole_(rows.cols / pair_chunk * pair_chunk) {
     const std::int64_t rest = rows.cols - whole_, lanes = row_tiles().lanes;
     tail_stride_ = (rest + lanes - 1) / lanes * lanes + lanes;
     tails_.assign(static_cast<std::size_t>(rows.rows * tail_stride_), 0.0f);

@@ -9,10 +9,7 @@
 namespace sacfast {
 namespace {
 
-constexpr std::int64_t row_strip = 8;        // rows that the tiles take together
-constexpr std::int64_t cached = 1 << 20;     // more scores are written past the caches
-constexpr std::int64_t pack_cost = 8;        // of an element, beside one multiply-add
-constexpr std::int64_t task_cost = 4 << 20;  // multiply-adds: ten times a thread's start
+constexpr std::int64_t pack_cost = 8;  // of an element, in multiply-adds
 
 struct Worker {
     Pack probes, references;
@@ -39,7 +36,7 @@ void fri_features(const std::vector<Matrix>& probes, const std::vector<Matrix>& 
     if (probes.empty() || probes[0].cols == 0 || references[0].rows == 0) return;
     const std::int64_t count = static_cast<std::int64_t>(probes.size());
     const std::int64_t n = probes[0].rows, columns = references[0].rows;
-    const bool past_caches = count * n * columns > cached;
+    const bool past_caches = count * n * columns > cached_results;
     const std::int64_t cost = (n * columns + pack_cost * (n + columns)) * probes[0].cols;
     if (count < threads && cost / task_cost > count) {  // rows of each model in turn
         const std::int64_t some =

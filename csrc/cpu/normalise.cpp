@@ -18,17 +18,6 @@ std::int64_t stride_of(std::int64_t rows) {
     return ((rows + cache_line - 1) / cache_line | 1) * cache_line;
 }
 
-template <typename T>
-constexpr DType dtype_of = sizeof(T) == sizeof(float) ? DType::float32 : DType::float64;
-
-// Whether rows of T can be read as they lie.
-template <typename T>
-bool in_place(const Matrix& m) {
-    constexpr std::int64_t size = sizeof(T);
-    return m.dtype == dtype_of<T> && (m.col_stride == size || m.cols == 1) &&
-           m.row_stride % size == 0 && reinterpret_cast<std::uintptr_t>(m.data) % size == 0;
-}
-
 // One model on its way: its raw values transposed, and its means.
 template <typename T>
 struct Model {

@@ -10,13 +10,6 @@
 namespace sacfast {
 namespace {
 
-bool in_place(const Matrix& model) {
-    constexpr std::int64_t size = sizeof(float);
-    return model.dtype == DType::float32 && model.col_stride == size &&
-           model.row_stride % size == 0 &&
-           reinterpret_cast<std::uintptr_t>(model.data) % alignof(float) == 0;
-}
-
 bool usable_doubles(const Matrix& model, bool constants, std::uint8_t* usable) {
     std::vector<double> row(static_cast<std::size_t>(model.cols)), first;
     bool same = true;
@@ -40,7 +33,7 @@ bool usable_doubles(const Matrix& model, bool constants, std::uint8_t* usable) {
 
 bool usable_floats(const Matrix& model, bool constants, std::vector<float>& buffer,
                    std::uint8_t* usable) {
-    if (in_place(model)) {
+    if (in_place<float>(model)) {
         return usable_rows_of().usable(reinterpret_cast<const float*>(model.data),
                                        model.row_stride / static_cast<std::int64_t>(sizeof(float)),
                                        model.rows, model.cols, constants, usable);

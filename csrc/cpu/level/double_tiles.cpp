@@ -39,7 +39,7 @@ void tile(const double* a, const double* b, std::int64_t stride, std::int64_t n,
         for (int j = 0; j < B; ++j) {
             double rest = 0.0;
             for (std::int64_t p = whole; p < n; ++p) rest += a[i * stride + p] * b[j * stride + p];
-            sums[i * stride_sums + j] += total(sum[i][j]) + rest;
+            sums[i * stride_sums + j] += lane_sum(sum[i][j]) + rest;
         }
     }
 }

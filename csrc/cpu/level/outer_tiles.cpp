@@ -14,6 +14,8 @@ constexpr int tile_rows = 4, tile_vectors = 3;  // 12 of 16
 #else
 constexpr int tile_rows = 4, tile_vectors = 2;  // 8 of 16
 #endif
+static_assert(row_strip % tile_rows == 0, "a strip consists of whole tiles");
+
 // From so many columns on, those behind the first tile begin at whole vectors: no load then
 // straddles two cache lines, which is worth the part of a vector that the first tile leaves unused.
 constexpr std::int64_t aligned_from = 8 * lanes;

@@ -250,10 +250,9 @@ void normalise_rows(const T* raw, std::int64_t stride, std::int64_t rows, std::i
         if (wide) least *= power[l];
         inverse[l] = inverse_length(inverse[l], least);
     }
-    if (!wide && !centre_rows) {
+    if constexpr (!wide && !centre_rows) {
         for (std::int64_t i = 0; i < padded; i += group) {
-            scale_group(reinterpret_cast<const float*>(raw) + i, stride, classes, inverse + i,
-                        pack + i);
+            scale_group(raw + i, stride, classes, inverse + i, pack + i);
         }
         return;
     }

@@ -91,9 +91,9 @@ void quantise(const float* x, std::int64_t n, std::int16_t* q, Quantised* sums) 
         sizes = add(sizes, widen(size));
         errors = add(errors, widen(error));
     }
-    sums->total += total(totals);
-    sums->size += total(sizes);
-    sums->error += total(errors);
+    sums->total += lane_sum(totals);
+    sums->size += lane_sum(sizes);
+    sums->error += lane_sum(errors);
 }
 
 }  // namespace

@@ -30,8 +30,7 @@ namespace SACFAST_LEVEL {
 
 #if defined(__AVX512F__)
 
-// Whether fma rounds once.
-constexpr bool fused = true;
+constexpr bool fused = true;  // fma rounds once
 struct Floats {
     static constexpr int size = 16;
     __m512 v;
@@ -170,9 +169,6 @@ SACFAST_INLINE double lane_sum(Doubles x) {
     const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
     return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
 }
-SACFAST_INLINE double total(Doubles x) {  // of all lanes, as a tree
-    return _mm512_reduce_add_pd(_mm512_add_pd(x.low, x.high));
-}
 SACFAST_INLINE Doubles widen(Floats x) {
     return {_mm512_cvtps_pd(_mm512_castps512_ps256(x.v)),
             _mm512_cvtps_pd(_mm512_extractf32x8_ps(x.v, 1))};
@@ -221,7 +217,7 @@ SACFAST_INLINE void store(std::int32_t* p, Ints x) { _mm512_storeu_si512(p, x.v)
 
 #elif defined(__AVX2__)
 
-constexpr bool fused = true;
+constexpr bool fused = true;  // fma rounds once
 struct Floats {
     static constexpr int size = 8;
     __m256 v;
@@ -334,11 +330,6 @@ SACFAST_INLINE Doubles load_wide(const float* p) {
 }
 SACFAST_INLINE Doubles load_wide(const double* p) { return load(p); }
 SACFAST_INLINE double lane_sum(Doubles x) {
-    const __m256d four = _mm256_add_pd(x.low, x.high);
-    const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
-    return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
-}
-SACFAST_INLINE double total(Doubles x) {
     const __m256d four = _mm256_add_pd(x.low, x.high);
     const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
     return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
@@ -473,10 +464,6 @@ SACFAST_INLINE Doubles abs(Doubles x) {
     return {x.low < 0.0 ? -x.low : x.low, x.high < 0.0 ? -x.high : x.high};
 }
 SACFAST_INLINE double lane_sum(Doubles x) {
-    const Double2 two = x.low + x.high;
-    return two[0] + two[1];
-}
-SACFAST_INLINE double total(Doubles x) {
     const Double2 two = x.low + x.high;
     return two[0] + two[1];
 }
