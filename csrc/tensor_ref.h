@@ -95,6 +95,11 @@ struct Matrix {
     std::int64_t col_stride;  // bytes
     DType dtype;
 
+    bool operator==(const Matrix& other) const {  // the same numbers in the same memory
+        return data == other.data && rows == other.rows && cols == other.cols &&
+               row_stride == other.row_stride && col_stride == other.col_stride &&
+               dtype == other.dtype;
+    }
     Vector row(std::int64_t i) const { return {data + i * row_stride, cols, col_stride, dtype}; }
 };
 
