@@ -20,17 +20,25 @@ constexpr std::int64_t most_pairs = 1 << 16;    // of such a piece
 constexpr std::int64_t strip = 2 * pair_chunk;  // 64 models' and 120 rows' share: 1.5 MB of cache
 constexpr std::int64_t class_bytes = 1 << 20;   // of unit rows that pass a panel together
 
-// The unit rows of one model, transposed: [classes][stride] float64, and |a_i|^2 of each row.
-//
 // Rows of which the mean was subtracted sum to 0, so one of their C coordinates says nothing: they
 // are turned (Helmert's rotation) into C - 1 coordinates with the same inner products.
+bool is_turned(const Matrix& outputs, Center center) {
+    return center != Center::none && outputs.cols > 1;
+}
+
+// Coordinates of a model's unit rows.
+std::int64_t classes_of(const Matrix& outputs, Center center) {
+    return is_turned(outputs, center) ? outputs.cols - 1 : outputs.cols;
+}
+
+// The unit rows of one model, transposed: [classes][stride] float64, and |a_i|^2 of each row.
 class Classes {
   public:
     void make(const Matrix& outputs, Center center) {
         pack_.make(outputs, center);
-        const std::int64_t n = outputs.rows, c = outputs.cols;
-        const bool turned = center != Center::none && c > 1;
-        count_ = turned ? c - 1 : c;
+        const std::int64_t n = outputs.rows;
+        const bool turned = is_turned(outputs, center);
+        count_ = classes_of(outputs, center);
         stride_ = pack_.stride();
         double* values = values_.at_least(count_ * stride_);
         double* squares = squares_.at_least(stride_);
@@ -92,8 +100,7 @@ class Panels {
         first_ = {0, 1};
         Classes classes;
         for (const Matrix& origin : origins) {
-            const bool turned = center != Center::none && origin.cols > 1;
-            first_.push_back(first_.back() + origin.cols - (turned ? 1 : 0));
+            first_.push_back(first_.back() + classes_of(origin, center));
         }
         float* values = values_.at_least(panels() * n_ * class_panel);
         for (std::int64_t i = 0; i < n_; ++i) values[i * class_panel] = 1.0f;
@@ -147,16 +154,11 @@ class Products {
         if (!origins.empty()) panels_.make(origins, center);
     }
 
-    // Coordinates of a model's unit rows.
-    std::int64_t classes_of(const Matrix& model) const {
-        return center_ != Center::none && model.cols > 1 ? model.cols - 1 : model.cols;
-    }
-
     // Whether the products of a model take fewer operations class by class than pair by pair.
     bool by_classes(const Matrix& model) const {
         if (panels_.empty()) return false;
         const double n = static_cast<double>(model.rows), pairs = n * (n - 1) / 2;
-        return 2 * n * static_cast<double>(classes_of(model) * panels_.columns()) <
+        return 2 * n * static_cast<double>(classes_of(model, center_) * panels_.columns()) <
                2 * pairs * static_cast<double>(model.cols + fixed_.count());
     }
 
@@ -193,7 +195,7 @@ class Products {
         const std::int64_t n = models_[0].rows, columns = fixed_.count();
         const std::int64_t padded = panels_.panels() * class_panel;
         std::int64_t size = 0;
-        for (std::int64_t m = 0; m < count; ++m) size += n * classes_of(model(first + m));
+        for (std::int64_t m = 0; m < count; ++m) size += n * classes_of(model(first + m), center_);
         float* rows = worker.rows.at_least(size);
         worker.squares.assign(static_cast<std::size_t>(count * padded), 0.0);
         worker.diagonal.assign(static_cast<std::size_t>(count * columns), 0.0);
@@ -216,7 +218,7 @@ class Products {
         for (std::int64_t p = 0; p < panels_.panels(); ++p) {
             const float* from = rows;
             for (std::int64_t m = 0; m < count; ++m) {
-                const std::int64_t classes = classes_of(model(first + m));
+                const std::int64_t classes = classes_of(model(first + m), center_);
                 class_tiles().add_squares(from, classes, panels_.panel(p), n,
                                           worker.squares.data() + m * padded + p * class_panel);
                 from += n * classes;

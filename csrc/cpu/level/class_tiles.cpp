@@ -49,10 +49,7 @@ void tile(const float* a, std::int64_t classes, const float* b, std::int64_t n, 
         for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 3
             for (int v = 0; v < vectors; ++v) {
-                const Floats before = load(total[r] + v * lanes);
-                const Floats after = add(before, sum[r][v]);
-                store(total[r] + v * lanes, after);
-                sum[r][v] = sub(sum[r][v], sub(after, before));
+                add_chain(total[r] + v * lanes, sum[r][v]);
             }
         }
     }

@@ -11,8 +11,6 @@ constexpr std::int64_t piece = 2048;  // pairs of one row written at a time: 8 K
 constexpr std::int64_t words_a_line = pairs_a_line / 64;
 constexpr std::uintptr_t line = 64;  // bytes of the cache
 
-SACFAST_INLINE std::int64_t least(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
-
 // Pairs on their way to the result: put together in the L1 cache, written in whole cache lines.
 struct Pending {
     alignas(line) float pairs[2 * piece + lanes];
@@ -29,7 +27,7 @@ struct Pending {
 
     // Writes all but the last few, fewer than `lanes`.
     void flush() {
-        head = least(head, filled);
+        head = smaller(head, filled);
         __builtin_memcpy(out, pairs, static_cast<std::size_t>(head) * sizeof(float));
         const std::int64_t end = head + (filled - head) / lanes * lanes;
         if (past_caches) {
@@ -49,7 +47,7 @@ void triangle(const std::int32_t* codes, std::int64_t n, bool past_caches, float
     for (std::int64_t i = 0; i + 1 < n; ++i) {
         const Codes own = all_codes(codes[i]);
         for (std::int64_t first = i + 1; first < n; first += piece) {
-            const std::int64_t size = least(piece, n - first);
+            const std::int64_t size = smaller(piece, n - first);
             float* pairs = pending.pairs + pending.filled;
             for (std::int64_t j = 0; j < size; j += lanes) {
                 store(pairs + j, ones_where_equal(own, load_codes(codes + first + j)));
@@ -72,7 +70,7 @@ void bits(const std::int32_t* codes, std::int64_t n, PairBits* lines) {
     for (std::int64_t i = 0; i + 1 < n; ++i) {
         const Codes own = all_codes(codes[i]);
         for (std::int64_t first = i + 1; first < n; first += 64) {
-            const std::int64_t size = least(64, n - first);
+            const std::int64_t size = smaller(64, n - first);
             std::uint64_t equal = 0;
             for (std::int64_t j = 0; j < size; j += lanes) {
                 equal |= bits_where_equal(own, load_codes(codes + first + j)) << j;

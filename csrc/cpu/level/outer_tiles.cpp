@@ -89,10 +89,7 @@ void tile(const Strip& strip, std::int64_t column, int last) {
             for (int r = 0; r < tile_rows; ++r) {
 #pragma GCC unroll 3
                 for (int v = 0; v < V; ++v) {
-                    const Floats before = load(total[r] + v * lanes);
-                    const Floats after = add(before, sum[r][v]);
-                    store(total[r] + v * lanes, after);
-                    sum[r][v] = sub(sum[r][v], sub(after, before));
+                    add_chain(total[r] + v * lanes, sum[r][v]);
                 }
             }
         }

@@ -14,7 +14,6 @@ constexpr std::int64_t short_chain = 16;  // vectors added in one register befor
 
 static_assert(pair_chunk % (short_chain * lanes) == 0, "a chunk consists of whole chains");
 
-constexpr std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
 constexpr int log2_of(int n) { return n == 1 ? 0 : 1 + log2_of(n / 2); }
 
 // In its pair, of pairs, of the chains of a chunk, and in the tree over the lanes.

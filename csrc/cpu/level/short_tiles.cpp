@@ -57,8 +57,8 @@ void maxima(const std::int16_t* a, std::int64_t stride_a, std::int64_t rows_a,
             const std::int16_t* b, std::int64_t stride_b, std::int64_t rows_b, std::int64_t n,
             std::int64_t* sums, std::int64_t stride) {
     for (std::int64_t p = 0; p < n; p += chunk, a += chunk, b += chunk) {
-        const std::int64_t left = n - p, size = left < chunk ? left : chunk;
-        const std::int64_t next = left - size < chunk ? left - size : chunk;
+        const std::int64_t size = smaller(n - p, chunk);
+        const std::int64_t next = smaller(n - p - size, chunk);
         each_tile<tile_rows, tile_columns>(
             rows_a, rows_b, after(a, stride_a, next), after(b, stride_b, next),
             [&](std::int64_t i, std::int64_t j, auto rows, auto columns) {

@@ -28,6 +28,11 @@
 namespace sacfast {
 namespace SACFAST_LEVEL {
 
+// std::min is not to be had here: cpu/level.h says why.
+SACFAST_INLINE constexpr std::int64_t smaller(std::int64_t a, std::int64_t b) {
+    return a < b ? a : b;
+}
+
 #if defined(__AVX512F__)
 
 constexpr bool fused = true;  // fma rounds once
@@ -504,6 +509,13 @@ SACFAST_INLINE void store(std::int16_t* p, Floats x) {
 SACFAST_INLINE void store(std::int32_t* p, Ints x) { __builtin_memcpy(p, &x.v, sizeof x.v); }
 
 #endif
+
+// total += sum, Floats::size numbers in memory; sum becomes what that addition lost.
+SACFAST_INLINE void add_chain(float* total, Floats& sum) {
+    const Floats before = load(total), after = add(before, sum);
+    store(total, after);
+    sum = sub(sum, sub(after, before));
+}
 
 }  // namespace SACFAST_LEVEL
 }  // namespace sacfast
