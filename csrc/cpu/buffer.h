@@ -10,12 +10,24 @@
 
 namespace sacfast {
 
+// More elements than any memory holds, yet few enough that their bytes can be counted.
+constexpr std::int64_t too_many = std::int64_t{1} << 58;
+
+// a * b elements. Throws std::bad_alloc where no memory holds them: views of stride 0 may be
+// larger.
+inline std::int64_t elements(std::int64_t a, std::int64_t b) {
+    std::int64_t n;
+    if (__builtin_mul_overflow(a, b, &n) || n >= too_many) throw std::bad_alloc();
+    return n;
+}
+
 template <typename T>
 class Buffer {
   public:
     // Room for n elements, 0 where they are new.
     T* at_least(std::int64_t n) {
         if (n > size_) {
+            if (n >= too_many) throw std::bad_alloc();
             size_ = 0;
             values_.reset();
             values_.reset(static_cast<T*>(

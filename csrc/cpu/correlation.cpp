@@ -56,7 +56,9 @@ void split_models(const std::vector<Matrix>& models, const CorrelationKind& kind
     CorrelationRows model;
     for (const Matrix& outputs : models) {
         model.prepare(outputs, kind);
-        const std::int64_t least = std::max(segment, task_cost / (outputs.cols + pair_cost));
+        const std::int64_t least = std::max(
+            segment,
+            static_cast<std::int64_t>(task_cost / static_cast<double>(outputs.cols + pair_cost)));
         std::vector<std::int64_t> first;  // row of each task, and the end
         for (std::int64_t i = 0, start = 0; i < n; i += row_strip) {
             if (i == 0 || packed_offset(i, n) - start >= least) {
@@ -124,12 +126,14 @@ void correlation(const std::vector<Matrix>& models, const CorrelationKind& kind,
     const bool past_caches = count * pairs > cached_results;
     std::int64_t classes = 0;
     for (const Matrix& model : models) classes = std::max(classes, model.cols);
-    const std::int64_t cost = pairs * (classes + pair_cost);
+    const double cost = static_cast<double>(pairs) * static_cast<double>(classes + pair_cost);
     // A model is more tasks than there are models.
-    if (count < threads && cost / task_cost > count) {
+    if (count < threads && cost / task_cost > static_cast<double>(count)) {
         return split_models(models, kind, threads, past_caches, packed);
     }
-    const std::int64_t some = threads == 1 ? count : std::max<std::int64_t>(1, task_cost / cost);
+    const std::int64_t least =
+        std::max<std::int64_t>(1, static_cast<std::int64_t>(task_cost / cost));
+    const std::int64_t some = threads == 1 ? count : least;
     const std::int64_t tasks = (count + some - 1) / some;
     std::vector<Worker> all(workers(tasks, threads));
     parallel_for(tasks, threads, [&](std::int64_t task, std::size_t index) {

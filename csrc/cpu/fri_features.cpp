@@ -37,10 +37,13 @@ void fri_features(const std::vector<Matrix>& probes, const std::vector<Matrix>& 
     const std::int64_t count = static_cast<std::int64_t>(probes.size());
     const std::int64_t n = probes[0].rows, columns = references[0].rows;
     const bool past_caches = count * n * columns > cached_results;
-    const std::int64_t cost = (n * columns + pack_cost * (n + columns)) * probes[0].cols;
-    if (count < threads && cost / task_cost > count) {  // rows of each model in turn
+    const double size = static_cast<double>(probes[0].cols);
+    const double cost = static_cast<double>(n * columns + pack_cost * (n + columns)) * size;
+    // Rows of each model in turn.
+    if (count < threads && cost / task_cost > static_cast<double>(count)) {
+        const double strip_cost = static_cast<double>(row_strip * columns) * size;
         const std::int64_t some =
-            std::max<std::int64_t>(1, task_cost / (row_strip * columns * probes[0].cols)) *
+            std::max<std::int64_t>(1, static_cast<std::int64_t>(task_cost / strip_cost)) *
             row_strip;
         const std::int64_t tasks = (n + some - 1) / some;
         Worker packs;
@@ -57,7 +60,9 @@ void fri_features(const std::vector<Matrix>& probes, const std::vector<Matrix>& 
         }
         return;
     }
-    const std::int64_t some = threads == 1 ? count : std::max<std::int64_t>(1, task_cost / cost);
+    const std::int64_t least =
+        std::max<std::int64_t>(1, static_cast<std::int64_t>(task_cost / cost));
+    const std::int64_t some = threads == 1 ? count : least;
     const std::int64_t tasks = (count + some - 1) / some;
     std::vector<Worker> all(workers(tasks, threads));
     parallel_for(tasks, threads, [&](std::int64_t task, std::size_t index) {

@@ -72,7 +72,7 @@ void Pack::make(const Matrix& outputs, Center center) {
     rows_ = outputs.rows;
     classes_ = outputs.cols;
     stride_ = stride_of(rows_);
-    float* pack = values_.at_least(classes_ * stride_ + pack_slack);
+    float* pack = values_.at_least(elements(classes_, stride_) + pack_slack);
     double* row_means = row_means_.at_least(3 * stride_);  // and scratch
     double* class_means = class_means_.at_least(classes_);
     if (outputs.dtype == DType::float64) {
@@ -88,7 +88,7 @@ void Pack::make(const Matrix& outputs, Center center) {
 
 std::vector<double> centred(const Matrix& outputs, Center center) {
     const std::int64_t n = outputs.rows, cols = outputs.cols, stride = stride_of(n);
-    std::vector<double> raw(static_cast<std::size_t>(cols * stride));
+    std::vector<double> raw(static_cast<std::size_t>(elements(cols, stride)));
     std::vector<double> row_means(static_cast<std::size_t>(stride), 0.0);
     std::vector<double> class_means(static_cast<std::size_t>(cols), 0.0);
     Buffer<double> rows;

@@ -24,6 +24,6 @@ void parallel_for(std::int64_t tasks, int threads,
 std::size_t workers(std::int64_t tasks, int threads);
 
 // Multiply-adds that make a task worth a thread: they take ten times as long as its start.
-constexpr std::int64_t task_cost = 4 << 20;
+constexpr double task_cost = 4 << 20;
 
 }  // namespace sacfast

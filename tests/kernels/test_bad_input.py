@@ -6,6 +6,7 @@ of the package; values that no correlation holds must give what the oracle gives
 
 from __future__ import annotations
 
+import functools
 import math
 import mmap
 import warnings
@@ -416,6 +417,19 @@ def test_more_than_two_to_the_31_rows_and_none_to_pair_them_with():
 def test_a_result_beyond_the_address_space_is_refused(call):
     with pytest.raises(ShapeError, match="the result must be smaller than the address space"):
         call()
+
+
+@pytest.mark.parametrize(
+    ("call", "shape"),
+    [
+        (correlation, (1, 2, 2**60)),
+        (functools.partial(correlation, kernel="rbf"), (1, 2, 2**60)),
+        (lambda x: fri_features(x, x), (1, 1, 2**61)),  # whose bytes can't even be counted
+    ],
+)
+def test_work_beyond_all_memory_is_refused(call, shape):
+    with pytest.raises(MemoryError):
+        call(np.broadcast_to(np.float16(1), shape))
 
 
 # ---- out ---------------------------------------------------------------------------------------
