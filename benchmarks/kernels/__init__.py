@@ -11,8 +11,9 @@ happens on the machine hits all alike. A contender that would take too long work
 rows, and its time is scaled; the table says so. Inputs and buffers are made beforehand, and results
 go to memory that is used again wherever a library allows it, sacfast included.
 
-`limits` measures in the same run what the processor can do at most, `contest` builds the contenders
-and counts each shape's work, `race` times them, `summary` makes ratios and shares of the limit,
+`limits` measures in the same run what the processor can do at most; `correlations`, `distances`,
+`within`, `fused`, `scores` and `others` build the contenders of the loops and count each shape's
+work, `shapes` lists them all, `race` times them, `summary` makes ratios and shares of the limit,
 `table` shows them, and `figures` writes the plot and the tables of the documents from the JSON.
 """
 

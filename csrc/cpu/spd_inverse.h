@@ -8,9 +8,9 @@
 // inverse with its thread count.
 //
 // Cholesky a = U^T U, then U^-1 by back substitution, then U^-1 U^-T; every inner loop adds a
-// multiple of one row to another, or takes an inner product in four lanes. A pivot counts as not
-// positive when at most m * 2^-52 of the diagonal element that it came from: what is left is then
-// rounding. Backward stable: relative error about m * 2^-53 * condition number.
+// multiple of one row to another, or takes an inner product (inner_products.h). A pivot counts as
+// not positive when at most m * 2^-52 of the diagonal element that it came from: what is left is
+// then rounding. Backward stable: relative error about m * 2^-53 * condition number.
 #pragma once
 
 #include <cstdint>

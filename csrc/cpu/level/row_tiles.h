@@ -25,8 +25,8 @@
 // rows give the bits of one call if every segment but the last is a multiple of `pair_chunk` long.
 //
 // Numerics. A number passes through at most `row_additions` additions in float32 (in products
-// pair_chunk / lanes and 4): a sum's error is at most row_additions * u * sum |x|, u = 2^-24, in
-// practice 50 times less.
+// pair_chunk / lanes and 4 more): a sum's error is at most row_additions * u * sum |x|, u = 2^-24,
+// in practice 50 times less.
 #pragma once
 
 #include <cstdint>
@@ -44,7 +44,7 @@ constexpr int row_additions = 24;
 struct RowTiles {
     std::int64_t lanes;  // numbers in a vector
 
-    // + max(a, b).
+    // sums += max(a, b).
     void (*maxima)(const float* a, std::int64_t stride_a, std::int64_t rows_a, const float* b,
                    std::int64_t stride_b, std::int64_t rows_b, std::int64_t n, double* sums,
                    std::int64_t stride);
@@ -57,7 +57,7 @@ struct RowTiles {
                             const Ahead& ahead_a, const float* b, std::int64_t stride_b,
                             std::int64_t rows_b, const Ahead& ahead_b, std::int64_t n, double* sums,
                             std::int64_t stride, double* totals_a, double* totals_b);
-    // + a * b. Faster by a third where rows begin at cache lines: two loads a cycle feed two
+    // sums += a * b. Faster by a third where rows begin at cache lines: two loads a cycle feed two
     // multiply-adds, and one that straddles lines counts twice.
     void (*products)(const float* a, std::int64_t stride_a, std::int64_t rows_a, const float* b,
                      std::int64_t stride_b, std::int64_t rows_b, std::int64_t n, double* sums,

@@ -2,9 +2,9 @@
 
 Each public function checks its arguments, allocates its result, makes one call into the compiled
 module and returns. `correlation` turns a model's outputs into its similarity structure, `distance`
-compares structures, `labels` does both for labels, `fri` makes outputs out of face embeddings,
-`canonical` brings whatever a model answers into the form that the correlation takes, and `linear`
-serves the detector.
+compares structures, `compact` finds those that lie close together, `labels` does all that for
+labels, `fri` makes outputs out of face embeddings, `canonical` brings whatever a model answers into
+the form that the correlation takes, and `linear` and `products` serve the detector.
 
 `reference` says in plain NumPy what each of them computes; `torch_reference` is the best that
 batched PyTorch does. Neither is used by the package itself: the first judges, the second races.
