@@ -265,13 +265,13 @@ void correlation_products(const std::vector<Matrix>& models, const Matrix& rows,
     const std::int64_t most =
         std::min(most_models, (static_cast<std::int64_t>(models.size()) + threads - 1) / threads);
     std::vector<Group> groups;
-    std::int64_t left = 0;  // bytes that the last group still has room for
+    double left = 0;  // bytes that the last group still has room for
     for (std::int64_t s = 0; s < static_cast<std::int64_t>(models.size()); ++s) {
         const Matrix& model = models[static_cast<std::size_t>(s)];
         const bool way = all.by_classes(model);
-        const std::int64_t cost =
-            way ? 4 * n * model.cols
-                : 4 * (n * model.cols + std::min(rows.cols, most_pairs + pair_chunk + 8 * n));
+        const double pack = static_cast<double>(n) * static_cast<double>(model.cols);
+        const std::int64_t piece = std::min(rows.cols, most_pairs + pair_chunk + row_strip * n);
+        const double cost = 4 * (way ? pack : pack + static_cast<double>(piece));
         if (groups.empty() || groups.back().by_classes != way || groups.back().count == most ||
             left < cost) {
             groups.push_back({s, 0, way});

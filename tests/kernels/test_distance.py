@@ -218,3 +218,20 @@ def test_paper_scale_takes_lists_and_arrays_of_any_numbers():
 def test_errors(call, error, message):
     with pytest.raises(error, match=message):
         call(np.ones((2, 4, 3)), np.ones((2, 6)))
+
+
+@pytest.mark.parametrize(
+    "spoiled", [[np.inf], [-np.inf], [np.nan], [3e38, 3e38], [np.inf, -np.inf]]
+)
+def test_sources_beyond_float32_sums_are_settled_as_pairwise_distance_settles_them(
+    rng, level, spoiled
+):
+    outputs = rng.standard_normal((9, 70, 5)).astype(np.float32)
+    outputs[4, 3] = np.nan
+    sources = np.array(correlation(outputs[:3], center="none"))
+    sources[1, 5 : 5 + len(spoiled)] = spoiled
+    expected = pairwise_distance(correlation(outputs, center="none"), sources)
+    found = correlation_distance(outputs, sources, center="none")
+    np.testing.assert_array_equal(found, expected)
+    assert np.isnan(found[4]).all()
+    assert np.isnan(found[0, 1]) == np.isnan(spoiled).any()
