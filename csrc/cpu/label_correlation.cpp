@@ -4,14 +4,14 @@
 #include <vector>
 
 #include "cpu/level/labels.h"
+#include "cpu/level/outer_tiles.h"
 #include "cpu/load.h"
 #include "cpu/parallel.h"
 
 namespace sacfast {
 namespace {
 
-constexpr std::int64_t cached = std::int64_t{1} << 22;  // floats: larger results leave the caches
-constexpr std::int64_t block = 8;                       // models on either side of a task
+constexpr std::int64_t block = 8;     // models on either side of a task
 constexpr std::int64_t segment = 64;  // of PairBits at a time: 8 rows of 4 KB stay in the L1 cache
 
 // The labels as int32, equal where they are, with `lanes` more behind them. Labels that differ in
@@ -54,7 +54,7 @@ std::vector<PairBits> bits_of(const Matrix& labels, std::int64_t length, int thr
 void label_correlation(const Matrix& labels, int threads, float* packed) {
     const LabelPairs& all = label_pairs();
     const std::int64_t n = labels.cols, pairs = n * (n - 1) / 2;
-    const bool past_caches = labels.rows * pairs > cached;
+    const bool past_caches = labels.rows * pairs > cached_results;
     parallel_for(labels.rows, threads, [&](std::int64_t s) {
         const std::vector<std::int32_t> codes = codes_of(labels.row(s), all.lanes);
         all.triangle(codes.data(), n, past_caches, packed + s * pairs);

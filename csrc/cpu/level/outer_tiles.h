@@ -32,7 +32,7 @@ namespace sacfast {
 // Rows of a that the tiles of every level take together, a whole number of times.
 constexpr std::int64_t row_strip = 8;
 // Results of more values don't stay in the caches: they are written past them.
-constexpr std::int64_t cached_results = 1 << 20;
+constexpr std::int64_t cached_results = 1 << 22;
 // What `triangle` and `rectangle` may overwrite behind the last result.
 constexpr std::int64_t outer_slack = 16;
 // What they may read behind the last class of a pack.
