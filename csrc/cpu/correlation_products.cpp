@@ -141,7 +141,8 @@ class Panels {
 struct Worker {
     CorrelationSegments segments;
     Classes classes;
-    Buffer<float> rows;  // the unit rows of a group of models, [N][C] each
+    Buffer<float> rows;      // the unit rows of a group of models, [N][C] each
+    Buffer<double> lengths;  // |a_i|^2 of each of their rows
     std::vector<float> scratch;
     std::vector<double> sums, squares, diagonal;
 };
@@ -211,10 +212,13 @@ class Products {
             }
             to += n * classes.count();
             squares_[first + m] = own_square(classes, worker.sums);
-            double_tiles().products(classes.squares(), 1, panels_.squares(), columns,
-                                    classes.stride(), classes.stride(),
-                                    worker.diagonal.data() + m * columns, columns);
+            const std::int64_t stride = classes.stride();
+            double* lengths = worker.lengths.at_least(count * stride);
+            std::copy_n(classes.squares(), stride, lengths + m * stride);
         }
+        const std::int64_t stride = worker.classes.stride();
+        double_tiles().products(worker.lengths.data(), count, panels_.squares(), columns, stride,
+                                stride, worker.diagonal.data(), columns);
         for (std::int64_t p = 0; p < panels_.panels(); ++p) {
             const float* from = rows;
             for (std::int64_t m = 0; m < count; ++m) {
