@@ -31,7 +31,7 @@ def test_build_info_says_what_was_built():
     assert info["compiler"].split()[0] in ("GNU", "Clang", "AppleClang", "IntelLLVM")
     assert info["processor"]
     assert info["threads"] >= 1
-    assert info["level"] == _native.core().levels()[-1]
+    assert info["level"] in _native.core().levels()
     cuda = info["cuda"]
     if not cuda["built"]:
         assert cuda["reason"].startswith("not built: ")
