@@ -123,7 +123,6 @@ class Panels {
         }
     }
 
-    bool empty() const { return first_.empty(); }
     std::int64_t models() const { return static_cast<std::int64_t>(first_.size()) - 1; }
     std::int64_t columns() const { return first_.back(); }
     std::int64_t panels() const { return (columns() + class_panel - 1) / class_panel; }
@@ -152,14 +151,19 @@ class Products {
     Products(const std::vector<Matrix>& models, const Matrix& rows,
              const std::vector<Matrix>& origins, Center center, double* products, double* squares)
         : models_(models), fixed_(rows), center_(center), products_(products), squares_(squares) {
-        if (!origins.empty()) panels_.make(origins, center);
+        if (origins.empty()) return;
+        columns_ = 1;
+        for (const Matrix& origin : origins) columns_ += classes_of(origin, center);
+        const auto chosen = [this](const Matrix& model) { return by_classes(model); };
+        if (std::any_of(models.begin(), models.end(), chosen)) panels_.make(origins, center);
     }
 
     // Whether the products of a model take fewer operations class by class than pair by pair.
     bool by_classes(const Matrix& model) const {
-        if (panels_.empty()) return false;
+        if (columns_ == 0) return false;  // no origins
         const double n = static_cast<double>(model.rows), pairs = n * (n - 1) / 2;
-        return 2 * n * static_cast<double>(classes_of(model, center_) * panels_.columns()) <
+        return 2 * n * static_cast<double>(classes_of(model, center_)) *
+                   static_cast<double>(columns_) <
                2 * pairs * static_cast<double>(model.cols + fixed_.count());
     }
 
@@ -247,7 +251,8 @@ class Products {
     const std::vector<Matrix>& models_;
     FixedRows fixed_;
     Center center_;
-    Panels panels_;
+    std::int64_t columns_ = 0;  // classes of all origins, and that of the ones
+    Panels panels_;             // where any model is done class by class
     double* products_;
     double* squares_;
 };
