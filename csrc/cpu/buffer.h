@@ -21,6 +21,14 @@ inline std::int64_t elements(std::int64_t a, std::int64_t b) {
     return n;
 }
 
+constexpr std::int64_t line_floats = 16;  // float32 in a cache line
+
+// From one row of n float32 to the next: an odd number of cache lines, so that no two rows fall on
+// one place in a cache.
+constexpr std::int64_t odd_lines(std::int64_t n) {
+    return ((n + line_floats - 1) / line_floats | 1) * line_floats;
+}
+
 template <typename T>
 class Buffer {
   public:

@@ -10,13 +10,13 @@
 namespace sacfast {
 namespace {
 
-constexpr std::int64_t line = 16;       // float32 in a cache line
 constexpr std::int64_t segment = 512;   // pairs that are written together, at least
 constexpr std::int64_t pair_cost = 16;  // beside its classes, in multiply-adds
 
 // How far a result lies behind the start of its cache line.
 std::int64_t misplaced(const float* at) {
-    return static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(at) / sizeof(float)) % line;
+    return static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(at) / sizeof(float)) %
+           line_floats;
 }
 
 // Rows first .. last - 1 of one model of n, through scratch, to their places in the result. The
@@ -24,7 +24,7 @@ std::int64_t misplaced(const float* at) {
 // are copied; what is left of a line waits for the next rows.
 void write_rows(const CorrelationRows& model, std::int64_t n, std::int64_t first, std::int64_t last,
                 bool past_caches, Fetch fetch, Buffer<float>& buffer, float* packed) {
-    float* lines = buffer.at_least(line + segment + row_strip * n + outer_slack);
+    float* lines = buffer.at_least(line_floats + segment + row_strip * n + outer_slack);
     float* to = packed + packed_offset(first, n);
     float* from = lines + misplaced(to);
     std::int64_t filled = 0;  // values from `from` on
@@ -131,9 +131,7 @@ void correlation(const std::vector<Matrix>& models, const CorrelationKind& kind,
     if (count < threads && cost / task_cost > static_cast<double>(count)) {
         return split_models(models, kind, threads, past_caches, packed);
     }
-    const std::int64_t least =
-        std::max<std::int64_t>(1, static_cast<std::int64_t>(task_cost / cost));
-    const std::int64_t some = threads == 1 ? count : least;
+    const std::int64_t some = items_per_task(count, cost, threads);
     const std::int64_t tasks = (count + some - 1) / some;
     std::vector<Worker> all(workers(tasks, threads));
     parallel_for(tasks, threads, [&](std::int64_t task, std::size_t index) {

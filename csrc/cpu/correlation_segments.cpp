@@ -7,7 +7,7 @@
 namespace sacfast {
 namespace {
 
-constexpr std::int64_t cache_line = 16;  // float32
+constexpr std::int64_t slack = 4 * line_floats;  // what pads a piece, or is written behind it
 
 std::int64_t rounded_up(std::int64_t n, std::int64_t step) { return (n + step - 1) / step * step; }
 
@@ -18,9 +18,7 @@ void CorrelationSegments::run(const Matrix* models, std::int64_t count, std::int
                               const std::function<void(const Segment&)>& body) {
     const std::int64_t n = models[0].rows, pairs = n * (n - 1) / 2;
     const std::int64_t most = std::min(pairs, capacity + pair_chunk + row_strip * n);
-    // An odd number of cache lines: no two rows at one place in the cache.
-    const std::int64_t lines = rounded_up(most, cache_line) / cache_line + 4;
-    const std::int64_t stride = (lines | 1) * cache_line;
+    const std::int64_t stride = odd_lines(most + slack);
     float* buffer = buffer_.at_least(count * stride);
     if (rows_.size() < static_cast<std::size_t>(count)) {
         rows_.resize(static_cast<std::size_t>(count));

@@ -60,9 +60,7 @@ void fri_features(const std::vector<Matrix>& probes, const std::vector<Matrix>& 
         }
         return;
     }
-    const std::int64_t least =
-        std::max<std::int64_t>(1, static_cast<std::int64_t>(task_cost / cost));
-    const std::int64_t some = threads == 1 ? count : least;
+    const std::int64_t some = items_per_task(count, cost, threads);
     const std::int64_t tasks = (count + some - 1) / some;
     std::vector<Worker> all(workers(tasks, threads));
     parallel_for(tasks, threads, [&](std::int64_t task, std::size_t index) {

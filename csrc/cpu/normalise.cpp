@@ -11,12 +11,6 @@ namespace sacfast {
 namespace {
 
 constexpr double residue = 1e-14;  // relative size below which a centred row is rounding noise
-constexpr std::int64_t cache_line = 16;  // float32
-
-// An odd number of cache lines: no two classes of a row at one place in the cache.
-std::int64_t stride_of(std::int64_t rows) {
-    return ((rows + cache_line - 1) / cache_line | 1) * cache_line;
-}
 
 // One model on its way: its raw values transposed, and its means.
 template <typename T>
@@ -71,7 +65,7 @@ void normalise(const Model<T>& model, Center center, Buffer<T>& rows, double* sc
 void Pack::make(const Matrix& outputs, Center center) {
     rows_ = outputs.rows;
     classes_ = outputs.cols;
-    stride_ = stride_of(rows_);
+    stride_ = odd_lines(rows_);
     float* pack = values_.at_least(elements(classes_, stride_) + pack_slack);
     double* row_means = row_means_.at_least(3 * stride_);  // and scratch
     double* class_means = class_means_.at_least(classes_);
@@ -87,7 +81,7 @@ void Pack::make(const Matrix& outputs, Center center) {
 }
 
 std::vector<double> centred(const Matrix& outputs, Center center) {
-    const std::int64_t n = outputs.rows, cols = outputs.cols, stride = stride_of(n);
+    const std::int64_t n = outputs.rows, cols = outputs.cols, stride = odd_lines(n);
     std::vector<double> raw(static_cast<std::size_t>(elements(cols, stride)));
     std::vector<double> row_means(static_cast<std::size_t>(stride), 0.0);
     std::vector<double> class_means(static_cast<std::size_t>(cols), 0.0);

@@ -14,6 +14,11 @@ std::size_t workers(std::int64_t tasks, int threads) {
         std::max<std::int64_t>(1, std::min<std::int64_t>(threads, tasks)));
 }
 
+std::int64_t items_per_task(std::int64_t count, double cost, int threads) {
+    if (threads == 1) return count;
+    return std::max<std::int64_t>(1, static_cast<std::int64_t>(task_cost / cost));
+}
+
 void parallel_for(std::int64_t tasks, int threads, const std::function<void(std::int64_t)>& body) {
     parallel_for(tasks, threads, [&body](std::int64_t task, std::size_t) { body(task); });
 }

@@ -26,4 +26,7 @@ std::size_t workers(std::int64_t tasks, int threads);
 // Multiply-adds that make a task worth a thread: they take ten times as long as its start.
 constexpr double task_cost = 4 << 20;
 
+// How many of `count` items of `cost` multiply-adds each make a task.
+std::int64_t items_per_task(std::int64_t count, double cost, int threads);
+
 }  // namespace sacfast
