@@ -18,12 +18,11 @@
 #include <cstdint>
 #include <vector>
 
+#include "center.h"
 #include "cpu/buffer.h"
 #include "tensor_ref.h"
 
 namespace sacfast {
-
-enum class Center { none, row, twice };
 
 // One model's unit rows. Keep one per worker: its memory is used again for the next model.
 class Pack {
