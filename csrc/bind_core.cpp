@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "bind_arguments.h"
 #include "cpu/compact.h"
 #include "cpu/correlation.h"
 #include "cpu/correlation_distance.h"
@@ -33,61 +34,12 @@ namespace py = pybind11;
 namespace sacfast {
 namespace {
 
-template <typename T>
-T named(const std::map<std::string, T>& names, const std::string& name) {
-    const auto found = names.find(name);
-    if (found == names.end()) throw std::invalid_argument("unknown name: " + name);
-    return found->second;
-}
-
-const std::map<std::string, DType> dtypes = {
-    {"float16", DType::float16}, {"bfloat16", DType::bfloat16}, {"float32", DType::float32},
-    {"float64", DType::float64}, {"int8", DType::int8},         {"int16", DType::int16},
-    {"int32", DType::int32},     {"int64", DType::int64},       {"uint8", DType::uint8},
-    {"uint16", DType::uint16},   {"uint32", DType::uint32},     {"uint64", DType::uint64},
-    {"bool", DType::boolean},
-};
-
-std::string dtype_name(DType dtype) {
-    for (const auto& [name, value] : dtypes) {
-        if (value == dtype) return name;
-    }
-    throw std::logic_error("dtype_name: unknown element type");
-}
-
-const std::map<std::string, Center> centers = {
-    {"none", Center::none}, {"row", Center::row}, {"double", Center::twice}};
 const std::map<std::string, Kernel> kernels = {
     {"cosine", Kernel::cosine}, {"rbf", Kernel::rbf}, {"rbf_normalised", Kernel::rbf_normalised}};
 
 CorrelationKind kind_of(const std::string& center, const std::string& kernel,
                         std::optional<double> sigma) {
     return {named(centers, center), named(kernels, kernel), sigma.value_or(0.0)};
-}
-
-void require(bool condition, const char* message) {
-    if (!condition) throw std::invalid_argument(message);
-}
-
-// One matrix per model: from a batch of three axes, or from a list of matrices.
-std::vector<Matrix> models_of(const std::vector<TensorRef>& refs) {
-    std::vector<Matrix> models;
-    for (const TensorRef& ref : refs) {
-        if (ref.shape().size() == 3) {
-            const std::vector<Matrix> batch = ref.matrices();
-            models.insert(models.end(), batch.begin(), batch.end());
-        } else {
-            models.push_back(ref.matrix());
-        }
-    }
-    for (const Matrix& model : models) {
-        require(model.rows == models[0].rows, "models with different numbers of rows");
-    }
-    return models;
-}
-
-std::int64_t pairs_of(const std::vector<Matrix>& models) {
-    return models.empty() ? 0 : models[0].rows * (models[0].rows - 1) / 2;
 }
 
 void bind_correlation(const std::vector<TensorRef>& outputs, const std::string& center,
@@ -277,7 +229,8 @@ TensorRef ref_of_capsule(const py::capsule& capsule) {
         running *= shape[axis];
     }
     const auto address = reinterpret_cast<std::uintptr_t>(tensor->data) + tensor->byte_offset;
-    return TensorRef(address, std::move(shape), std::move(strides), type->second, tensor->device);
+    return TensorRef(address, std::move(shape), std::move(strides), type->second, tensor->device,
+                     tensor->device_id);
 }
 
 std::vector<std::string> level_names() {
@@ -306,22 +259,14 @@ py::dict build_facts() {
 
 PYBIND11_MODULE(_core, m) {
     m.doc() = "The CPU kernels of sacfast; reached through sacfast.kernels only.";
-    py::class_<TensorRef>(m, "TensorRef")
+    bind_tensor_ref(m)
         .def(py::init([](std::uintptr_t address, std::vector<std::int64_t> shape,
                          std::vector<std::int64_t> strides, const std::string& dtype) {
                  return TensorRef(address, std::move(shape), std::move(strides),
-                                  named(dtypes, dtype), device_cpu);
+                                  named(dtypes, dtype), device_cpu, 0);
              }),
              py::arg("address"), py::arg("shape"), py::arg("strides"), py::arg("dtype"))
-        .def_static("from_dlpack", &ref_of_capsule, py::arg("capsule"))
-        .def_property_readonly("address", &TensorRef::address)
-        .def_property_readonly("shape",
-                               [](const TensorRef& r) { return py::tuple(py::cast(r.shape())); })
-        .def_property_readonly("strides",
-                               [](const TensorRef& r) { return py::tuple(py::cast(r.strides())); })
-        .def_property_readonly("dtype", [](const TensorRef& r) { return dtype_name(r.dtype()); })
-        .def_property_readonly("contiguous", &TensorRef::contiguous)
-        .def("overlaps", &TensorRef::overlaps, py::arg("other"));
+        .def_static("from_dlpack", &ref_of_capsule, py::arg("capsule"));
     m.def("correlation", &bind_correlation, py::arg("outputs"), py::arg("center"),
           py::arg("kernel"), py::arg("sigma"), py::arg("threads"), py::arg("out"));
     m.def("label_correlation", &bind_label_correlation, py::arg("labels"), py::arg("threads"),

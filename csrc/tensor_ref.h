@@ -1,12 +1,12 @@
 // tensor_ref.h: what a kernel knows of an array, and the one place where geometry is checked.
 //
-// Python passes an address in CPU memory, a shape, byte strides and an element type, or a DLPack
-// capsule, which says all that and its device; nothing here knows which framework owns the memory.
-// Strides may be negative, zero or odd: elements are read with memcpy, so no address needs to be
-// aligned. All offsets are 64-bit.
+// Python passes an address, a shape, byte strides, an element type and the device, or a DLPack
+// capsule, which says all that; nothing here knows which framework owns the memory. Strides may be
+// negative, zero or odd: elements are read with memcpy, so no address needs to be aligned. All
+// offsets are 64-bit.
 //
 // A kernel takes Vector and Matrix views, which TensorRef hands out after checking the number of
-// axes and the device.
+// axes and that the kernel's side, CPU or GPU, can read the memory.
 #pragma once
 
 #include <algorithm>
@@ -78,7 +78,10 @@ constexpr DType dtype_of() {
 
 // Device types as DLPack numbers them.
 constexpr int device_cpu = 1;
+constexpr int device_cuda = 2;
 constexpr int device_cuda_host = 3;  // pinned memory: the host reads it like any other
+
+enum class Side { cpu, cuda };  // where a kernel runs
 
 struct Vector {
     const std::byte* data;
@@ -114,12 +117,13 @@ bool in_place(const Matrix& m) {
 class TensorRef {
   public:
     TensorRef(std::uintptr_t address, std::vector<std::int64_t> shape,
-              std::vector<std::int64_t> strides, DType dtype, int device)
+              std::vector<std::int64_t> strides, DType dtype, int device, int device_id)
         : address_(address),
           shape_(std::move(shape)),
           strides_(std::move(strides)),
           dtype_(dtype),
-          device_(device) {
+          device_(device),
+          device_id_(device_id) {
         if (shape_.size() != strides_.size()) {
             throw std::invalid_argument("TensorRef: shape and strides differ in length");
         }
@@ -145,6 +149,7 @@ class TensorRef {
     const std::vector<std::int64_t>& shape() const { return shape_; }
     const std::vector<std::int64_t>& strides() const { return strides_; }
     DType dtype() const { return dtype_; }
+    int device_id() const { return device_id_; }  // which of the GPUs
 
     // Elements lie one after the other, last axis fastest.
     bool contiguous() const {
@@ -163,18 +168,18 @@ class TensorRef {
     }
 
     Vector vector() const {
-        require_axes(1);
+        require_axes(1, Side::cpu);
         return {data(), shape_[0], strides_[0], dtype_};
     }
 
-    Matrix matrix() const {
-        require_axes(2);
+    Matrix matrix(Side side = Side::cpu) const {
+        require_axes(2, side);
         return {data(), shape_[0], shape_[1], strides_[0], strides_[1], dtype_};
     }
 
     // (S, N, C) -> S matrices.
-    std::vector<Matrix> matrices() const {
-        require_axes(3);
+    std::vector<Matrix> matrices(Side side = Side::cpu) const {
+        require_axes(3, side);
         std::vector<Matrix> models;
         models.reserve(static_cast<std::size_t>(shape_[0]));
         for (std::int64_t s = 0; s < shape_[0]; ++s) {
@@ -186,14 +191,14 @@ class TensorRef {
 
     // The memory of a result: `size` elements of T, one after the other.
     template <typename T>
-    T* output(std::int64_t size) const {
+    T* output(std::int64_t size, Side side = Side::cpu) const {
         if (dtype_ != dtype_of<T>() || size_ != size || !contiguous()) {
             throw std::invalid_argument("TensorRef: a result of the wrong type, size or layout");
         }
         if (size > 0 && address_ % alignof(T) != 0) {
             throw std::invalid_argument("TensorRef: a result that is not aligned");
         }
-        require_host();
+        require_side(side);
         return reinterpret_cast<T*>(address_);
     }
 
@@ -203,15 +208,18 @@ class TensorRef {
     std::uintptr_t end() const {
         return address_ + static_cast<std::uintptr_t>(high_ + item_size(dtype_));
     }
-    void require_axes(std::size_t axes) const {
-        require_host();
+    void require_axes(std::size_t axes, Side side) const {
+        require_side(side);
         if (shape_.size() != axes) {
             throw std::invalid_argument("TensorRef: " + std::to_string(axes) +
                                         " axes expected, got " + std::to_string(shape_.size()));
         }
     }
-    void require_host() const {
-        if (device_ != device_cpu && device_ != device_cuda_host) {
+    void require_side(Side side) const {
+        if (side == Side::cuda && device_ != device_cuda) {
+            throw std::invalid_argument("TensorRef: memory that is not the GPU's");
+        }
+        if (side == Side::cpu && device_ != device_cpu && device_ != device_cuda_host) {
             throw std::invalid_argument("TensorRef: memory that the CPU can't read");
         }
     }
@@ -221,6 +229,7 @@ class TensorRef {
     std::vector<std::int64_t> strides_;  // bytes
     DType dtype_;
     int device_;
+    int device_id_;
     std::int64_t size_ = 1;
     std::int64_t low_;   // byte offset of the lowest element
     std::int64_t high_;  // byte offset of the highest element
