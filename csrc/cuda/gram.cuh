@@ -1,0 +1,262 @@
+// gram.cuh: the tile core. A warp makes the 32 x 32 products <a_i, b_j> of 32 columns of one panel
+// of unit rows (unit_rows.h) with 32 of another; every kernel of correlations stands on it.
+//
+// Plan. A block of 256 threads is 8 warps. kTile = 32: eight slots, each a warp with panels of its
+// own, which may belong to any model. kTile = 64: two slots of four warps, which share panels of 64
+// columns and so read half as much. 8 words of both panels are a stage; while one is multiplied the
+// next is copied, 16 bytes a thread, asynchronously. Tile sizes and neighbours change no bit.
+//
+// Shared rows are kTile + 8 words apart: 16-byte pieces stay aligned, and the four words by eight
+// columns that a fragment of the tensor cores takes fall into 32 different banks.
+//
+// Products:
+//   FmaProduct       float32 FMAs. A thread holds 8 rows x 4 columns: three 16-byte loads for 32
+//                    FMAs. Neighbouring lanes read the same 16 bytes (lanes l and l ^ 1 those of
+//                    the rows, l and l ^ 2 those of the columns), so that two wavefronts suffice.
+//   Tf32x3Product    each number as a sum of two TF32 ones: high high + high low + low high on
+//                    tensor cores. Per stage 24 instructions of 1024 multiply-adds replace 256
+//                    FMAs a lane: 192 cycles against 512 on compute capability 8.0, 96 against 256
+//                    on 9.0, by the published rates. On 8.6, 8.9 and 12.0 TF32 runs at no more than
+//                    twice the rate of FMAs, and three products take longer than one.
+//   Bfloat16Product  numbers rounded to bfloat16: an option, never the default.
+//
+// Numerics. A chain of up to 64 words is added in registers. Its sum x goes to the total s as
+// t = s + x, and what that addition lost, x - (t - s), is where the next chain begins: so only the
+// roundings within the chains count, whatever the number of classes.
+#pragma once
+
+#include <cstdint>
+
+#include "cuda/launch.h"
+#include "cuda/mma.cuh"
+#include "cuda/primitives.cuh"
+
+namespace sacfast::cuda {
+
+constexpr int gram_threads = 256;
+constexpr int warp_tile = 32;      // rows and columns of a warp's tile
+constexpr int stage_words = 8;     // words of a stage
+constexpr int stages_a_chain = 8;  // stages that are added before they go to the totals
+
+// Two panels of unit rows: word w of column i at w * stride + i. Multiples of 16 as addresses, the
+// strides multiples of 4; kTile columns of each are read.
+struct Panels {
+    const float* left;  // its columns are the rows of the tile
+    const float* right;
+    std::int64_t left_stride, right_stride;
+    int words;
+};
+
+// Which part of a block's tiles a thread has.
+template <int kTile>
+struct Geometry {
+    static_assert(kTile == 32 || kTile == 64, "panels of 32 or 64 columns");
+    static constexpr int warps_a_side = kTile / warp_tile;
+    static constexpr int warps_per_slot = warps_a_side * warps_a_side;
+    static constexpr int threads_per_slot = warps_per_slot * 32;
+    static constexpr int slots = gram_threads / threads_per_slot;
+    static constexpr int stride = kTile + 8;  // of a panel in shared memory
+
+    static __device__ int slot() { return static_cast<int>(threadIdx.x) / threads_per_slot; }
+    static __device__ int thread() { return static_cast<int>(threadIdx.x) % threads_per_slot; }
+    static __device__ int lane() { return static_cast<int>(threadIdx.x) % 32; }
+    // Where this warp's tile begins in the slot's.
+    static __device__ int first_row() { return thread() / 32 / warps_a_side * warp_tile; }
+    static __device__ int first_column() { return thread() / 32 % warps_a_side * warp_tile; }
+};
+
+// What the warps of a slot share. Between two calls of `gram` it is the caller's.
+template <class Product, int kTile>
+struct alignas(16) GramShared {
+    float panels[Geometry<kTile>::slots][2][2][stage_words][Geometry<kTile>::stride];
+};
+
+// All threads of a slot, so that one sees what the others have written.
+template <int kTile>
+__device__ __forceinline__ void synchronise_slot() {
+    if constexpr (Geometry<kTile>::warps_per_slot == 1) {
+        __syncwarp();
+    } else {
+        __syncthreads();
+    }
+}
+
+// ---- products: chain += the products of one stage; element e of a lane is row(lane, e),
+// ---- column(lane, e) of the warp's tile. Elements 0..15 are rows 0..15.
+
+struct FmaProduct {
+    static __device__ __forceinline__ int row(int lane, int e) {
+        return e / 16 * 16 + first_row(lane) + e / 4 % 4;
+    }
+    static __device__ __forceinline__ int column(int lane, int e) {
+        return first_column(lane) + e % 4;
+    }
+
+    template <int kStride>
+    static __device__ __forceinline__ void multiply(const float* left, const float* right, int lane,
+                                                    float (&chain)[32]) {
+        left += first_row(lane);
+        right += first_column(lane);
+#pragma unroll
+        for (int word = 0; word < stage_words; ++word) {
+            const float4 a0 = *reinterpret_cast<const float4*>(left + word * kStride);
+            const float4 a1 = *reinterpret_cast<const float4*>(left + word * kStride + 16);
+            const float4 b = *reinterpret_cast<const float4*>(right + word * kStride);
+            const float rows[8] = {a0.x, a0.y, a0.z, a0.w, a1.x, a1.y, a1.z, a1.w};
+            const float columns[4] = {b.x, b.y, b.z, b.w};
+#pragma unroll
+            for (int e = 0; e < 32; ++e) chain[e] = fmaf(rows[e / 4], columns[e % 4], chain[e]);
+        }
+    }
+
+  private:
+    static __device__ __forceinline__ int first_row(int lane) {
+        return 4 * ((lane >> 1 & 1) + 2 * (lane >> 4));
+    }
+    static __device__ __forceinline__ int first_column(int lane) {
+        return 4 * ((lane & 1) + 2 * (lane >> 2 & 3));
+    }
+};
+
+// What the two products of tensor cores have in common: 2 x 4 tiles of 16 x 8.
+struct TensorProduct {
+    static __device__ __forceinline__ int row(int lane, int e) {
+        return e / 16 * 16 + e / 2 % 2 * 8 + lane / 4;
+    }
+    static __device__ __forceinline__ int column(int lane, int e) {
+        return e / 4 % 4 * 8 + lane % 4 * 2 + e % 2;
+    }
+
+  protected:
+    // Part `part` of this lane's piece of the tile that begins at `panel`: words t and t + 4 of
+    // columns g and g + 8.
+    template <int kStride>
+    static __device__ __forceinline__ float word(const float* panel, int lane, int part) {
+        return panel[(lane % 4 + part / 2 * 4) * kStride + lane / 4 + part % 2 * 8];
+    }
+};
+
+struct Tf32x3Product : TensorProduct {
+    template <int kStride>
+    static __device__ __forceinline__ void multiply(const float* left, const float* right, int lane,
+                                                    float (&chain)[32]) {
+        std::uint32_t a_high[2][4], a_low[2][4], b_high[4][2], b_low[4][2];
+#pragma unroll
+        for (int m = 0; m < 2; ++m) {
+#pragma unroll
+            for (int part = 0; part < 4; ++part) {
+                const Split x = split(word<kStride>(left + 16 * m, lane, part));
+                a_high[m][part] = x.high;
+                a_low[m][part] = x.low;
+            }
+        }
+#pragma unroll
+        for (int n = 0; n < 4; ++n) {
+#pragma unroll
+            for (int part = 0; part < 2; ++part) {
+                const Split x = split(word<kStride>(right + 8 * n, lane, 2 * part));
+                b_high[n][part] = x.high;
+                b_low[n][part] = x.low;
+            }
+        }
+        // The small products first; each tile's three far apart, as one waits for the other.
+#pragma unroll
+        for (int tile = 0; tile < 8; ++tile) {
+            mma_tf32(chain + 4 * tile, a_low[tile / 4], b_high[tile % 4]);
+        }
+#pragma unroll
+        for (int tile = 0; tile < 8; ++tile) {
+            mma_tf32(chain + 4 * tile, a_high[tile / 4], b_low[tile % 4]);
+        }
+#pragma unroll
+        for (int tile = 0; tile < 8; ++tile) {
+            mma_tf32(chain + 4 * tile, a_high[tile / 4], b_high[tile % 4]);
+        }
+    }
+};
+
+struct Bfloat16Product : TensorProduct {
+    template <int kStride>
+    static __device__ __forceinline__ void multiply(const float* left, const float* right, int lane,
+                                                    float (&chain)[32]) {
+        std::uint32_t a[2][4], b[4][2];
+#pragma unroll
+        for (int i = 0; i < 8; ++i) {
+            a[i / 4][i % 4] = __float_as_uint(word<kStride>(left + i / 4 * 16, lane, i % 4));
+            b[i / 2][i % 2] = __float_as_uint(word<kStride>(right + i / 2 * 8, lane, i % 2 * 2));
+        }
+#pragma unroll
+        for (int tile = 0; tile < 8; ++tile) {
+            mma_bfloat16(chain + 4 * tile, a[tile / 4], b[tile % 4]);
+        }
+    }
+};
+
+// ---- the tile core -----------------------------------------------------------------------------
+
+// Begins to copy one stage of this slot's panels. Words beyond the last are zeros.
+template <int kTile>
+__device__ __forceinline__ void load_stage(
+    const Panels& mine, int stage, float (&panels)[2][stage_words][Geometry<kTile>::stride]) {
+    using G = Geometry<kTile>;
+    constexpr int pieces = kTile / 4;  // of 16 bytes, in one word of a panel
+    constexpr int copies = 2 * stage_words * pieces / G::threads_per_slot;
+    const int column = G::thread() % pieces * 4;
+#pragma unroll
+    for (int i = 0; i < copies; ++i) {
+        const int row = (G::thread() + i * G::threads_per_slot) / pieces;
+        const int word = row % stage_words, at = stage * stage_words + word;
+        const bool is_left = row < stage_words;
+        const float* panel = is_left ? mine.left : mine.right;
+        const std::int64_t stride = is_left ? mine.left_stride : mine.right_stride;
+        const bool valid = within(at, mine.words);
+        copy_16_async(&panels[is_left ? 0 : 1][word][column],
+                      panel + column + (valid ? at * stride : 0), valid);
+    }
+    commit_copies();
+}
+
+// Adds the chains to the totals; a chain goes on with what the sum lost.
+__device__ __forceinline__ void add_chains(float (&tile)[32], float (&chain)[32]) {
+#pragma unroll
+    for (int e = 0; e < 32; ++e) {
+        const float total = tile[e] + chain[e];
+        chain[e] -= total - tile[e];
+        tile[e] = total;
+    }
+}
+
+// tile = the products of this warp's part of its slot's two panels. Called by all 256 threads of a
+// block; `most_words` is the same for all of them, at least every slot's `words`. A slot that has
+// nothing to do passes words = 0 and any valid addresses. Nobody may still be using the slot's part
+// of `shared`; on return it is free again.
+template <class Product, int kTile>
+__device__ __forceinline__ void gram(const Panels& mine, int most_words,
+                                     GramShared<Product, kTile>& shared, float (&tile)[32]) {
+    using G = Geometry<kTile>;
+    auto& panels = shared.panels[G::slot()];
+    const int stages = (mine.words + stage_words - 1) / stage_words;
+    // Warps that share panels meet at every stage, a warp on its own meets nobody.
+    const int turns =
+        G::warps_per_slot == 1 ? stages : (most_words + stage_words - 1) / stage_words;
+    float chain[32];
+#pragma unroll
+    for (int e = 0; e < 32; ++e) tile[e] = chain[e] = 0.0f;
+    if (stages > 0) load_stage<kTile>(mine, 0, panels[0]);
+    for (int stage = 0; stage < turns; ++stage) {
+        wait_for_copies<0>();
+        synchronise_slot<kTile>();
+        if (stage + 1 < stages) load_stage<kTile>(mine, stage + 1, panels[(stage + 1) % 2]);
+        if (stage < stages) {
+            const auto& now = panels[stage % 2];
+            Product::template multiply<G::stride>(now[0][0] + G::first_row(),
+                                                  now[1][0] + G::first_column(), G::lane(), chain);
+            if (stage % stages_a_chain == stages_a_chain - 1 || stage + 1 == stages) {
+                add_chains(tile, chain);
+            }
+        }
+    }
+    synchronise_slot<kTile>();
+}
+
+}  // namespace sacfast::cuda
