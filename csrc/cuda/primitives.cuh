@@ -7,6 +7,7 @@
 #include <cuda_pipeline.h>
 #include <cuda_runtime.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
@@ -21,6 +22,14 @@ __host__ __device__ inline bool within(std::int64_t index, std::int64_t size) {
 // Both addresses are multiples of 16; `source` has to be a valid address even for zeros.
 __device__ inline void copy_16_async(void* shared, const void* source, bool valid) {
     __pipeline_memcpy_async(shared, source, 16, valid ? 0 : 16);
+}
+
+// `bytes` (4, 8 or 16) from device to shared memory, of which the first `valid` are read and the
+// others are zeros: asynchronous. Both addresses are multiples of `bytes`; `source` has to be a
+// valid address even for zeros.
+template <int bytes>
+__device__ inline void copy_async(void* shared, const void* source, int valid) {
+    __pipeline_memcpy_async(shared, source, bytes, static_cast<std::size_t>(bytes - valid));
 }
 
 // All asynchronous copies since the last commit form a group.
