@@ -1,0 +1,272 @@
+"""Builds the CUDA sources of csrc/ for the CPU, with the simulator of this folder behind them.
+
+    python tests/hostsim/build.py --mode check            # the module _cuda; prints its path
+    python tests/hostsim/build.py --mode check --driver drive.cpp --sources csrc/cuda/a.cu --out X
+
+Every file of csrc/cuda goes through convert.py into a tree of its own; objects are kept under
+build/hostsim/ by the hash of all that goes into them, so that a second build is a look-up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from convert import convert
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+CSRC = ROOT / "csrc"
+BUILD = ROOT / "build" / "hostsim"
+MODES = ("plain", "check")
+JOBS = 2
+
+WARNINGS = ["-Wall", "-Wno-unknown-pragmas", "-Wno-unused"]
+COMMON = ["-std=c++17", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off", "-DSACFAST_HOSTSIM"]
+#: Every load and store calls hooks.cpp; the sanitizer itself is never linked.
+HOOKED = ["-fsanitize=thread", "--param=tsan-instrument-func-entry-exit=0", "-g1"]
+LINK = ["-Wl,-Bsymbolic", "-ldl"]
+#: What remains a call in hooked objects goes to hooks.cpp as well.
+RENAMED = [f"--redefine-sym={name}=hostsim_{name}" for name in ("memcpy", "memmove", "memset")]
+
+
+class BuildError(RuntimeError):
+    """The compiler is missing or refused; the message has its words."""
+
+
+def compiler() -> str:
+    found = os.environ.get("CXX") or shutil.which("g++")
+    if found is None:
+        raise BuildError("the simulator needs g++ (or CXX), and there is none on PATH")
+    return found
+
+
+def digest(parts: Iterable[str | bytes]) -> str:
+    hashed = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        hashed.update(len(data).to_bytes(8, "little") + data)
+    return hashed.hexdigest()[:24]
+
+
+def execute(command: Sequence[str]) -> None:
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    if run.returncode != 0:
+        raise BuildError(f"{' '.join(command)}\n{run.stdout}{run.stderr}")
+
+
+def produced(path: Path, command: Sequence[str], then: Sequence[str] = ()) -> Path:
+    """`path`, made by `command` + [file] (and `then` + [file]) unless it is there."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+            made = Path(scratch) / path.name
+            execute([*command, str(made)])
+            if then:
+                execute([*then, str(made)])
+            made.replace(path)
+    return path
+
+
+class Tree:
+    """csrc/ as the simulator's compiler sees it. `changes` are texts in place of files."""
+
+    def __init__(self, changes: Mapping[Path, str] | None = None) -> None:
+        changes = changes or {}
+        self.texts: dict[str, str] = {}
+        for path in sorted(CSRC.rglob("*")):
+            if path.suffix not in (".h", ".cuh", ".cu", ".cpp") or path.is_relative_to(
+                CSRC / "cpu"
+            ):
+                continue
+            text = changes.get(path) or path.read_text(encoding="utf-8")
+            if path.is_relative_to(CSRC / "cuda"):
+                text = convert(text, str(path.relative_to(ROOT)))
+            self.texts[str(path.relative_to(CSRC))] = text
+        self.folder = BUILD / "sources" / digest(x for item in self.texts.items() for x in item)
+        if not self.folder.exists():
+            self._write()
+
+    def _write(self) -> None:
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self.folder.parent) as scratch:
+            made = Path(scratch) / "tree"
+            for name, text in self.texts.items():
+                (made / name).parent.mkdir(parents=True, exist_ok=True)
+                (made / name).write_text(text, encoding="utf-8")
+            try:
+                made.rename(self.folder)
+            except OSError:
+                if not self.folder.exists():  # otherwise somebody else was faster
+                    raise
+
+    def closure(self, name: str, text: str | None = None) -> dict[str, str]:
+        """The file and all that it includes from the tree, by name."""
+        found: dict[str, str] = {}
+        waiting = [(name, text if text is not None else self.texts[name])]
+        while waiting:
+            at, content = waiting.pop()
+            found[at] = content
+            for included in re.findall(r'#include "([^"]+)"', content):
+                beside = str(Path(at).parent / included)
+                for candidate in (included, beside):
+                    if candidate in self.texts and candidate not in found:
+                        waiting.append((candidate, self.texts[candidate]))
+        return found
+
+    def kernels(self) -> list[str]:
+        return [name for name in self.texts if name.endswith(".cu")]
+
+
+@functools.cache
+def simulator_digest() -> str:
+    files = sorted(p for p in HERE.rglob("*") if p.suffix in (".h", ".cpp"))
+    return digest(p.read_bytes() for p in files)
+
+
+@functools.cache
+def compiler_digest() -> str:
+    run = subprocess.run([compiler(), "--version"], capture_output=True, text=True, check=False)
+    return digest([compiler(), run.stdout])
+
+
+def python_flags() -> list[str]:
+    import pybind11
+
+    include = [pybind11.get_include(), sysconfig.get_path("include")]
+    version = re.search(
+        r'__version__ = "([^"]+)"',
+        (ROOT / "python" / "sacfast" / "__init__.py").read_text(encoding="utf-8"),
+    )
+    assert version is not None
+    return [
+        *(f"-isystem{path}" for path in include),
+        f'-DSACFAST_VERSION="{version.group(1)}"',
+        '-DSACFAST_CUDA_ARCHITECTURES="simulated"',
+        '-DSACFAST_CUDA_TOOLKIT="simulated"',
+    ]
+
+
+def compiled(
+    source: Path, flags: Sequence[str], includes: Sequence[Path], parts: Iterable[str]
+) -> Path:
+    command = [compiler(), *COMMON, *WARNINGS, *flags]
+    name = digest([*command, *parts, simulator_digest(), compiler_digest()])
+    include = [f"-I{path}" for path in includes]
+    return produced(
+        BUILD / "objects" / f"{source.stem}-{name}.o",
+        [*command, *include, "-x", "c++", "-c", str(source), "-o"],
+        ["objcopy", *RENAMED] if HOOKED[0] in flags else [],
+    )
+
+
+def objects(
+    tree: Tree, mode: str, sources: Sequence[str], *, level: str = "-O2", bind: bool = True
+) -> list[Path]:
+    """The objects of `sources` (names in the tree), the binding's and the simulator's own."""
+    hooked = HOOKED if mode == "check" else []
+    includes = [HERE / "include", tree.folder]
+    jobs: list[tuple[Path, list[str], list[Path], list[str]]] = []
+    for name in sources:
+        parts = [x for item in sorted(tree.closure(name).items()) for x in item]
+        jobs.append((tree.folder / name, [level, *hooked], includes, parts))
+    if bind:
+        parts = [x for item in sorted(tree.closure("bind_cuda.cpp").items()) for x in item]
+        flags = ["-O1", "-Wno-attributes", *python_flags()]
+        jobs.append((tree.folder / "bind_cuda.cpp", flags, includes, parts))
+    own = ["-DHOSTSIM_CHECK"] if mode == "check" else []
+    for path in sorted(HERE.glob("*.cpp")):
+        if mode == "check" or path.name != "hooks.cpp":
+            jobs.append((path, ["-O2", *own], [HERE / "include", HERE], []))
+    with ThreadPoolExecutor(JOBS) as pool:
+        return list(pool.map(lambda job: compiled(*job), jobs))
+
+
+def linked(path: Path, parts: Sequence[Path], flags: Sequence[str]) -> Path:
+    return produced(path, [compiler(), *flags, *map(str, parts), *LINK, "-o"])
+
+
+def module(mode: str, *, changes: Mapping[Path, str] | None = None, level: str = "-O2") -> Path:
+    """The extension module _cuda, simulated: the path of a file that importlib can load."""
+    tree = Tree(changes)
+    parts = objects(tree, mode, tree.kernels(), level=level)
+    folder = BUILD / f"{mode}-{digest(part.name for part in parts)}"
+    return linked(folder / "_cuda.so", parts, ["-shared"])
+
+
+def library(source: Path, mode: str) -> Path:
+    """A shared library of one `.cu` file of its own, for tests of the simulator."""
+    text = convert(source.read_text(encoding="utf-8"), source.name)
+    tree = Tree()
+    converted = BUILD / "sources" / f"{source.stem}-{digest([text])}.cu"
+    if not converted.exists():
+        converted.write_text(text, encoding="utf-8")
+    hooked = HOOKED if mode == "check" else []
+    parts = objects(tree, mode, [], bind=False)
+    own = compiled(
+        converted,
+        ["-O2", *hooked],
+        [HERE / "include", tree.folder],
+        [x for item in sorted(tree.closure(source.name, text).items()) for x in item],
+    )
+    folder = BUILD / f"{mode}-{digest(part.name for part in [*parts, own])}"
+    return linked(folder / f"{source.stem}.so", [*parts, own], ["-shared"])
+
+
+def driver(source: Path, sources: Sequence[str], mode: str, out: Path) -> Path:
+    """A program: `source` with the kernels of `sources`. It may launch with <<<>>> itself."""
+    tree = Tree()
+    text = convert(source.read_text(encoding="utf-8"), str(source))
+    converted = BUILD / "sources" / f"{source.stem}-{digest([text])}.cpp"
+    if not converted.exists():
+        converted.write_text(text, encoding="utf-8")
+    own = compiled(
+        converted,
+        ["-O2", *(HOOKED if mode == "check" else [])],
+        [HERE / "include", tree.folder, source.resolve().parent],
+        [x for item in sorted(tree.closure(source.name, text).items()) for x in item],
+    )
+    parts = [own, *objects(tree, mode, sources, bind=False)]
+    out.unlink(missing_ok=True)
+    return linked(out, parts, [])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--mode", choices=MODES, default="check")
+    parser.add_argument("--driver", type=Path, help="a C++ or CUDA file with main()")
+    parser.add_argument("--sources", default="", help="with --driver: .cu files, commas between")
+    parser.add_argument("--out", type=Path, help="with --driver: the program's path")
+    arguments = parser.parse_args()
+    try:
+        if arguments.driver is None:
+            print(module(arguments.mode))
+        else:
+            names = [
+                str(Path(name).resolve().relative_to(CSRC))
+                for name in arguments.sources.split(",")
+                if name
+            ]
+            print(driver(arguments.driver, names, arguments.mode, arguments.out.resolve()))
+    except BuildError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

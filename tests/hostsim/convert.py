@@ -1,0 +1,106 @@
+"""Rewrites the three things of CUDA C++ that no header can express.
+
+- `__shared__ T x[n];` becomes a reference to an object that all threads of a block share;
+- `__grid_constant__ const T x`, a parameter, becomes a reference to the launch's one copy;
+- `kernel<<<blocks, threads, bytes, stream>>>(a, b)` becomes `hostsim::launch({…}, kernel, a, b)`.
+
+Comments are blanked first. Lines keep their numbers.
+"""
+
+from __future__ import annotations
+
+import re
+
+COMMENT = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
+SHARED = re.compile(r"__shared__\s+(?:alignas\s*\(([^()]*)\)\s*)?([^;]*);")
+DECLARATOR = re.compile(r"(.*?)\s*\b(\w+)\s*((?:\[[^\]]*\]\s*)*)", re.S)
+GRID_CONSTANT = re.compile(
+    r"(?:__grid_constant__\s+const|const\s+__grid_constant__)\s+([\w:]+(?:<[^()]*?>)?)\s+(\w+)"
+)
+
+
+def without_comments(text: str) -> str:
+    def blank(match: re.Match[str]) -> str:
+        found = match.group()
+        return re.sub(r"[^\n]", " ", found) if found.startswith("/") else found
+
+    return COMMENT.sub(blank, text)
+
+
+def split(text: str) -> list[str]:
+    """The parts between commas that lie in no bracket."""
+    parts, depth = [""], 0
+    for character in text:
+        depth += (character in "([{<") - (character in ")]}>")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.strip() for part in parts]
+
+
+def shared(match: re.Match[str]) -> str:
+    alignment, declarators = match.group(1) or "1", split(match.group(2))
+    kind, replaced = "", []
+    for declarator in declarators:
+        found = DECLARATOR.fullmatch(declarator)
+        if found is None or found.group(2) == "extern":
+            raise ValueError(f"not understood: {match.group()}")
+        kind = found.group(1) or kind
+        name, dimensions = found.group(2), found.group(3)
+        replaced.append(
+            f"static char hostsim_tag_{name}; auto& {name} = hostsim::shared_object<"
+            f"hostsim::Identity<{kind}{dimensions}>>(&hostsim_tag_{name}, {alignment});"
+        )
+    return " ".join(replaced) + "\n" * match.group().count("\n")
+
+
+def kernel_begin(text: str, end: int) -> int:
+    """Where the name, template arguments included, begins that ends at `end`."""
+    begin, depth = end, 0
+    while begin > 0:
+        character = text[begin - 1]
+        if character == ">":
+            depth += 1
+        elif character == "<":
+            depth -= 1
+        elif depth == 0 and not (character.isalnum() or character in "_:"):
+            break
+        begin -= 1
+    return begin
+
+
+def matching(text: str, begin: int) -> int:
+    """The end of what the bracket at `begin` opens."""
+    depth = 0
+    for at in range(begin, len(text)):
+        depth += (text[at] == "(") - (text[at] == ")")
+        if depth == 0:
+            return at
+    raise ValueError("a launch without an end")
+
+
+def launches(text: str) -> str:
+    while (opened := text.find("<<<")) >= 0:
+        closed = text.index(">>>", opened)
+        end = len(text[:opened].rstrip())
+        begin = kernel_begin(text, end)
+        bracket = text.index("(", closed)
+        last = matching(text, bracket)
+        configuration = ", ".join(split(text[opened + 3 : closed]))
+        arguments = text[bracket + 1 : last]
+        comma = ", " if arguments.strip() else ""
+        text = (
+            f"{text[:begin]}hostsim::launch(hostsim::Configuration{{{configuration}}}, "
+            f"{text[begin:end]}{comma}{arguments}{text[last:]}"
+        )
+    return text
+
+
+def convert(text: str, path: str) -> str:
+    """CUDA C++ as C++ for the simulator; `path` is what messages name."""
+    text = GRID_CONSTANT.sub(r"const \1& \2", without_comments(text))
+    text = SHARED.sub(shared, text)
+    if "__shared__" in text:
+        raise ValueError(f"{path}: __shared__ in a form that is not understood")
+    return f'#line 1 "{path}"\n{launches(text)}'
