@@ -107,7 +107,7 @@ def test_errors_are_also_the_builtins_that_users_expect():
         "ArgumentError": ValueError, "ShapeError": ValueError, "DtypeError": TypeError,
         "BackendError": RuntimeError, "MissingExtraError": ImportError, "ProbeError": ValueError,
         "ModelError": ValueError, "RefusedModelError": PermissionError,
-        "NullBankError": ValueError, "StoreError": OSError,
+        "NullBankError": ValueError, "StoreError": OSError, "DeviceMemoryError": MemoryError,
     }  # fmt: skip
     assert set(errors.__all__) == {*expected, "SacfastError"}
     for name, builtin in expected.items():

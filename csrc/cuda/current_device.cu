@@ -20,8 +20,8 @@ void check_stream(void* stream, int device) {
     if (cudaStreamGetDevice(static_cast<cudaStream_t>(stream), &owner) != cudaSuccess) {
         cudaGetLastError();  // a driver older than the runtime does not tell
     } else if (owner != device) {
-        throw std::invalid_argument("a stream of device " + std::to_string(owner) +
-                                    " for memory of device " + std::to_string(device));
+        throw std::runtime_error("a stream of device " + std::to_string(owner) +
+                                 " for memory of device " + std::to_string(device));
     }
 #else
     (void)stream;
@@ -35,8 +35,8 @@ CurrentDevice::CurrentDevice(int device, void* stream) : stream_{stream, 0} {
     int count = 0;
     check(cudaGetDeviceCount(&count), "no device");
     if (device < 0 || device >= count) {
-        throw std::invalid_argument("device " + std::to_string(device) + " of " +
-                                    std::to_string(count));
+        throw std::runtime_error("device " + std::to_string(device) + " of " +
+                                 std::to_string(count));
     }
     check(cudaDeviceGetAttribute(&stream_.multiprocessors, cudaDevAttrMultiProcessorCount, device),
           "the number of multiprocessors");

@@ -7,8 +7,8 @@ namespace sacfast::cuda {
 
 class CurrentDevice {
   public:
-    // Throws std::invalid_argument where there is no such device, or the stream is another's (as
-    // far as the driver tells), std::runtime_error where the device can't be used.
+    // Throws std::runtime_error where there is no such device, it can't be used, or the stream is
+    // another's (as far as the driver tells).
     CurrentDevice(int device, void* stream);
     ~CurrentDevice();
     CurrentDevice(const CurrentDevice&) = delete;

@@ -5,6 +5,7 @@
     │   └── ShapeError                        an array's shape is none that the function takes
     ├── DtypeError           (TypeError)      an array or argument is of the wrong type
     ├── BackendError         (RuntimeError)   a device or compiled module can't do what was asked
+    │   └── DeviceMemoryError (MemoryError)   a GPU has too little memory left
     ├── MissingExtraError    (ImportError)    an optional package is missing; names its extra
     ├── ProbeError           (ValueError)     probe images or a probe-set file can't be used
     ├── ModelError           (ValueError)     a model can't be opened or run
@@ -22,6 +23,7 @@ from __future__ import annotations
 __all__ = [
     "ArgumentError",
     "BackendError",
+    "DeviceMemoryError",
     "DtypeError",
     "MissingExtraError",
     "ModelError",
@@ -62,6 +64,25 @@ class DtypeError(SacfastError, TypeError):
 
 class BackendError(SacfastError, RuntimeError):
     """A device or compiled module can't do what was asked of it."""
+
+
+class DeviceMemoryError(BackendError, MemoryError):
+    """A GPU has too little memory left; what the call held was given back.
+
+    Args:
+        function: The function that asked.
+        device: The device, e.g. ``"cuda:0"``.
+        wanted: Bytes asked for at once.
+        free: Bytes that the driver has to give.
+        total: Bytes of the device.
+    """
+
+    def __init__(self, function: str, device: str, wanted: int, free: int, total: int) -> None:
+        super().__init__(
+            f"{function}: {device} has too little memory left: {wanted} bytes wanted at once, "
+            f"{free} of {total} free",
+            hint="pass fewer models a call, or free tensors and call torch.cuda.empty_cache()",
+        )
 
 
 class MissingExtraError(SacfastError, ImportError):

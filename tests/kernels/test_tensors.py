@@ -240,8 +240,24 @@ def test_other_types_are_refused(value, message):
 
 
 def test_memory_of_another_device_is_refused(outputs):
-    with pytest.raises(BackendError, match=r"(?s)must be in CPU memory.*pass outputs.cpu\(\)"):
-        correlation(Foreign(outputs, device=(2, 0)))
+    with pytest.raises(
+        BackendError,
+        match=r"(?s)`outputs` must be in CPU memory or on an NVIDIA GPU, got an array on DLPack "
+        r"device 10.*pass outputs.cpu\(\)",
+    ):
+        correlation(Foreign(outputs, device=(10, 0)))
+    labels = np.zeros((3, 9), int)
+    for call, argument, value in (
+        (label_correlation, "labels", labels),
+        (lambda x: canonical_outputs(x, "logits"), "outputs", outputs),
+        (lambda x: access_mode(x, "logits", "probs"), "outputs", outputs),
+    ):
+        with pytest.raises(
+            BackendError,
+            match=rf"(?s)`{argument}` must be in CPU memory, for this function has no GPU form, "
+            rf"got a tensor on cuda:0.*pass {argument}.cpu\(\)",
+        ):
+            call(Foreign(value, device=(2, 0)))
 
 
 @pytest.mark.parametrize(
@@ -254,8 +270,14 @@ def test_memory_of_another_device_is_refused(outputs):
 )
 def test_backends(outputs, call):
     np.testing.assert_array_equal(call(outputs, backend="cpu"), call(outputs, backend="auto"))
-    with pytest.raises(BackendError, match="this build has no CUDA kernels"):
+    with pytest.raises(
+        BackendError, match=r'must be on a GPU for backend="cuda", got an array in CPU memory'
+    ):
         call(outputs, backend="cuda")
+    with pytest.raises(
+        BackendError, match=r'must be in CPU memory for backend="cpu", got a tensor on cuda:0'
+    ):
+        call(Foreign(outputs, device=(2, 0)), backend="cpu")
     with pytest.raises(ArgumentError, match='must be one of "auto", "cpu", "cuda", got \'gpu\''):
         call(outputs, backend="gpu")
 

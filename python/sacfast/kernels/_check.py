@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from sacfast.errors import ArgumentError, BackendError, DtypeError, ShapeError
 from sacfast.kernels._tensors import Array, array
 
-if TYPE_CHECKING:
-    from sacfast._core import TensorRef
-
 CENTERS = ("double", "row", "none")
 KERNELS = ("cosine", "rbf")
 BACKENDS = ("auto", "cpu", "cuda")
+PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -30,21 +29,31 @@ class Models:
     single: bool  # one model was given as (N, C)
 
     @property
-    def refs(self) -> list[TensorRef]:
+    def refs(self) -> list[Any]:
         """What the kernels take."""
         return [one.ref for one in self.arrays]
 
+    def tensors(self) -> Iterator[Any]:
+        """The models one by one, (N, C_s); of tensors, views."""
+        for given in self.arrays:
+            yield from (given.owner if len(given.shape) == 3 else (given.owner,))
 
-def models(function: str, argument: str, value: Any, *, one: bool) -> Models:
+
+def models(
+    function: str, argument: str, value: Any, *, one: bool, backend: str | None = None
+) -> Models:
     """Read (S, N, C), a list of (N, C_s) or, where `one` allows it, (N, C).
 
     Raises:
         ShapeError: If it has any other shape, no probes or no classes, or lists differ in N.
         DtypeError: If it is no floating-point array.
-        BackendError: If its memory is not the CPU's.
+        BackendError: If its memory is not where `backend` runs.
     """
     if isinstance(value, (list, tuple)):
-        arrays = tuple(array(function, f"{argument}[{s}]", item) for s, item in enumerate(value))
+        arrays = tuple(
+            array(function, f"{argument}[{s}]", item, backend=backend)
+            for s, item in enumerate(value)
+        )
         for s, item in enumerate(arrays):
             if len(item.shape) != 2:
                 raise ShapeError(f"{function}: `{argument}[{s}]` must be (N, C), got {item.shape}")
@@ -55,7 +64,7 @@ def models(function: str, argument: str, value: Any, *, one: bool) -> Models:
                 )
         found = Models(arrays, len(arrays), arrays[0].shape[0] if arrays else None, False)
     else:
-        given = array(function, argument, value)
+        given = array(function, argument, value, backend=backend)
         axes = len(given.shape)
         if axes == 2 and one:
             found = Models((given,), 1, given.shape[0], True)
@@ -76,15 +85,17 @@ def models(function: str, argument: str, value: Any, *, one: bool) -> Models:
     return found
 
 
-def matrix(function: str, argument: str, value: Any, letters: str) -> Array:
+def matrix(
+    function: str, argument: str, value: Any, letters: str, backend: str | None = None
+) -> Array:
     """Read an array of two axes, named by `letters`, e.g. "(V, P)".
 
     Raises:
         ShapeError: If it has another number of axes.
         DtypeError: If it is no floating-point array.
-        BackendError: If its memory is not the CPU's.
+        BackendError: If its memory is not where `backend` runs.
     """
-    given = array(function, argument, value)
+    given = array(function, argument, value, backend=backend)
     if len(given.shape) != 2:
         hint = f"for one row pass {argument}[None]" if len(given.shape) == 1 else None
         raise ShapeError(
@@ -124,20 +135,35 @@ def integer(function: str, argument: str, value: object, least: int) -> int:
     return int(value)
 
 
-def backend(function: str, value: object) -> None:
-    """Check that a backend exists here.
+def backend(function: str, value: object) -> str:
+    """Check that a backend has this name; whether it can run is known with the arrays.
 
     Raises:
-        ArgumentError: If no backend has this name.
-        BackendError: If this build lacks it.
+        ArgumentError: If none has.
     """
     choice(function, "backend", value, BACKENDS)
-    if value == "cuda":
+    return str(value)
+
+
+def precision(function: str, value: object, device: int | None, kernel: str = "cosine") -> str:
+    """Check that products can be taken like this where the arrays are.
+
+    Raises:
+        ArgumentError: If no precision has this name, or the kernel needs more.
+        BackendError: If it is a GPU's and the arrays are in CPU memory.
+    """
+    choice(function, "precision", value, PRECISIONS)
+    if value != "float32" and device is None:
         raise BackendError(
-            f'{function}: `backend` must be "auto" or "cpu": this build has no CUDA kernels, '
-            'got "cuda"',
-            hint='pass backend="auto" and outputs.cpu()',
+            f'{function}: `precision` must be "float32" for arrays in CPU memory, got {value!r}',
+            hint="it is a fast path of the GPU: pass tensors that are on one",
         )
+    if value != "float32" and kernel == "rbf":
+        raise ArgumentError(
+            f'{function}: `precision` must be "float32" for kernel="rbf" that is not normalised, '
+            f"got {value!r}"
+        )
+    return str(value)
 
 
 def correlation_kind(

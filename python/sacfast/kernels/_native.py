@@ -1,8 +1,9 @@
 """The only importer of the compiled modules, and what is known about them.
 
 `_core` (CPU) is always built; `_cuda` only where a CUDA compiler was found. A module that was not
-built and one that was built but fails to load are different troubles with different cures, so they
-get different messages. Nothing is imported before it is needed.
+built, one that was built but fails to load and one left over from another build are different
+troubles with different cures, so they get different messages. Nothing is imported before it is
+needed.
 """
 
 from __future__ import annotations
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _MOST_THREADS = 1024  # that the environment may ask for
+_AGAIN = "install the package again: its modules are of different builds, or not all there"
+_CUDA_KERNELS = (
+    "correlation",
+    "correlation_distance",
+    "correlation_products",
+    "fri_features",
+    "pairwise_distance",
+)
 
 
 def _load(name: str, cure: str) -> ModuleType:
@@ -62,16 +71,65 @@ def threads() -> int:
     return len(os.sched_getaffinity(0))
 
 
+@functools.cache
+def cuda() -> Any:
+    """Return the module `_cuda`.
+
+    Raises:
+        BackendError: If it was not built, fails to load, or belongs to another build.
+    """
+    import sacfast
+
+    state = core().build_facts()["cuda"]
+    if state != "built":
+        raise BackendError(
+            f"sacfast: there are no CUDA kernels here, {state}",
+            hint="install the package again with SACFAST_CUDA=ON",
+        )
+    module = _load("_cuda", _AGAIN)
+    version = module.build_facts().get("version")
+    if version != sacfast.__version__:
+        raise BackendError(
+            f"sacfast: the module `sacfast._cuda` must be of version {sacfast.__version__}, "
+            f"got {version}",
+            hint=_AGAIN,
+        )
+    lacking = [name for name in _CUDA_KERNELS if not hasattr(module, name)]
+    if lacking:
+        raise BackendError(
+            f"sacfast: the module `sacfast._cuda` must have all kernels, lacks {lacking[0]}",
+            hint=_AGAIN,
+        )
+    return module
+
+
+@functools.cache
+def _devices() -> Any:
+    return cuda().devices()
+
+
+def devices() -> list[dict[str, Any]]:
+    """The GPUs that the kernels can run on: name, compute_capability, memory_bytes, product.
+
+    Raises:
+        BackendError: If there is none, with the reason.
+    """
+    found = _devices()
+    if not found["devices"]:
+        raise BackendError(f"sacfast: there is no GPU here: {found['reason']}")
+    devices: list[dict[str, Any]] = found["devices"]
+    return devices
+
+
 def _cuda_facts() -> dict[str, Any]:
-    built = core().build_facts()["cuda"]
-    if built != "built":
-        return {"built": False, "reason": built}
+    state = core().build_facts()["cuda"]
+    if state != "built":
+        return {"built": False, "reason": state}
     try:
-        cuda = _load("_cuda", "it was built once: install the package again")
+        module = cuda()
     except BackendError as error:
         return {"built": True, "loaded": False, "reason": str(error)}
-    found = cuda.devices()
-    return {"built": True, "loaded": True, "kernels": False, **cuda.build_facts(), **found}
+    return {"built": True, "loaded": True, "kernels": True, **module.build_facts(), **_devices()}
 
 
 def build_info() -> dict[str, Any]:
@@ -81,7 +139,9 @@ def build_info() -> dict[str, Any]:
         `version`, `compiler`, `processor`, `build_type` of the CPU module; `level`, the kernels
         that this processor runs ("v4": AVX-512, "v3": AVX2, else "baseline"); `threads`, the number
         that a call would use now; and `cuda`: whether the module was built and loads, otherwise
-        the reason; its architectures, toolkit, devices; and whether it holds any kernels.
+        the reason; its version, architectures and toolkit; whether it holds kernels; the devices
+        (name, compute_capability, memory_bytes, and `product`: how precision="float32" multiplies
+        there, "tf32x3" on tensor cores or "fma"), or the reason why there is none.
 
     Raises:
         BackendError: If the CPU module was not built, or fails to load.

@@ -5,7 +5,12 @@ byte strides, element type) goes on to the compiled module, which copies nothing
 imported here: where it isn't loaded yet, no argument can be a tensor. bfloat16 exists in NumPy only
 through `ml_dtypes`, whose type is known by its name; `as_numpy` reads it by its bits.
 
-Results live in NumPy memory, and are handed out as PyTorch tensors where a tensor came in.
+Memory of the CPU goes to the module `_core`, a GPU's to `_cuda`; nothing is ever moved from one to
+the other. A GPU's arrays are held as PyTorch tensors: those of other libraries are taken over in
+place through DLPack, which makes the current stream wait for theirs.
+
+Results live where the arguments do: in NumPy memory, handed out as PyTorch tensors where a tensor
+came in, or in PyTorch tensors on the GPU.
 """
 
 from __future__ import annotations
@@ -17,31 +22,38 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sacfast.errors import ArgumentError, BackendError, DtypeError, ShapeError
-from sacfast.kernels._native import core
+from sacfast.kernels import _device
+from sacfast.kernels._native import core, cuda, devices
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
-    from sacfast._core import TensorRef
-
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 DECISIONS = ("bool", *INTEGERS, *FLOATS)
 
 _HOST_DEVICES = (1, 3)  # DLPack: CPU, and pinned memory that the CPU reads
+_CUDA_DEVICE = 2
 
 
 @dataclass(frozen=True)
 class Array:
     """One array: what the kernels need, and the object that owns the memory."""
 
-    ref: TensorRef
+    ref: Any  # a TensorRef: of the module `_core`, on a GPU of `_cuda`
+    argument: str
     shape: tuple[int, ...]
     dtype: str
     is_torch: bool
-    owner: object
+    device: int | None  # the GPU; None: CPU memory
+    owner: Any
+
+    @property
+    def place(self) -> str:
+        """Where the memory is, for a message."""
+        return "CPU memory" if self.device is None else f"cuda:{self.device}"
 
 
 def is_torch(value: object) -> bool:
@@ -50,26 +62,41 @@ def is_torch(value: object) -> bool:
     return torch is not None and isinstance(value, torch.Tensor)
 
 
-def array(function: str, argument: str, value: Any, dtypes: tuple[str, ...] = FLOATS) -> Array:
+def array(
+    function: str,
+    argument: str,
+    value: Any,
+    dtypes: tuple[str, ...] = FLOATS,
+    backend: str | None = None,
+) -> Array:
     """Read an argument as an array, without a copy.
+
+    Args:
+        function: Who asks, for messages.
+        argument: What it calls the array.
+        value: The array.
+        dtypes: The types of elements that it takes.
+        backend: What the caller of `function` asked for; None: it has no GPU form.
 
     Raises:
         DtypeError: If it is no array, or its elements are of none of `dtypes`.
         ArgumentError: If it is a tensor whose memory was taken away.
-        BackendError: If its memory is not the CPU's.
+        BackendError: If its memory is not where `backend` runs.
     """
     if isinstance(value, np.ndarray):
         found = _from_numpy(function, argument, value, dtypes)
     elif is_torch(value):
-        found = _from_torch(function, argument, value, dtypes)
+        found = _from_torch(function, argument, value, dtypes, backend)
     elif hasattr(value, "__dlpack__") and hasattr(value, "__dlpack_device__"):
-        found = _from_dlpack(function, argument, value, dtypes)
+        found = _from_dlpack(function, argument, value, dtypes, backend)
     else:
         raise DtypeError(
             f"{function}: `{argument}` must be an array, got {type(value).__name__}",
             hint="numpy arrays, torch tensors and anything with __dlpack__ and "
             "__dlpack_device__ will do",
         )
+    if backend == "cuda" and found.device is None:
+        _refuse_host(found, function)
     return found
 
 
@@ -140,10 +167,12 @@ def _from_numpy(
         value = value.astype(value.dtype.newbyteorder("="))
     address = value.__array_interface__["data"][0]
     ref = core().TensorRef(address, value.shape, value.strides, value.dtype.name)
-    return Array(ref, value.shape, value.dtype.name, False, value)
+    return Array(ref, argument, value.shape, value.dtype.name, False, None, value)
 
 
-def _from_torch(function: str, argument: str, value: Any, dtypes: tuple[str, ...]) -> Array:
+def _from_torch(
+    function: str, argument: str, value: Any, dtypes: tuple[str, ...], backend: str | None
+) -> Array:
     kind = None
     if value.device.type == "meta":
         kind = "a meta tensor"
@@ -155,8 +184,11 @@ def _from_torch(function: str, argument: str, value: Any, dtypes: tuple[str, ...
         raise DtypeError(f"{function}: `{argument}` must be a dense tensor with data, got {kind}")
     dtype = str(value.dtype).removeprefix("torch.")
     _check_dtype(function, argument, dtype, dtypes)
-    if value.device.type != "cpu":
-        _refuse_device(function, argument, str(value.device))
+    device = _device.index_of(value)
+    if device is not None:
+        _check_device(function, argument, device, backend)
+    elif value.device.type != "cpu":
+        _refuse_device(function, argument, f"a tensor on {value.device}", backend)
     value = value.detach().resolve_neg()
     size = value.element_size()
     reach = sum((n - 1) * stride for n, stride in zip(value.shape, value.stride(), strict=True))
@@ -166,15 +198,23 @@ def _from_torch(function: str, argument: str, value: Any, dtypes: tuple[str, ...
             f"{function}: `{argument}` must be a tensor with all its memory, got one whose storage "
             "was resized"
         )
-    strides = tuple(size * stride for stride in value.stride())
-    ref = core().TensorRef(value.data_ptr(), tuple(value.shape), strides, dtype)
-    return Array(ref, tuple(value.shape), dtype, True, value)
+    shape, strides = tuple(value.shape), tuple(size * stride for stride in value.stride())
+    if device is None:
+        ref = core().TensorRef(value.data_ptr(), shape, strides, dtype)
+    else:
+        ref = cuda().TensorRef(value.data_ptr(), shape, strides, dtype, device)
+    return Array(ref, argument, shape, dtype, True, device, value)
 
 
-def _from_dlpack(function: str, argument: str, value: Any, dtypes: tuple[str, ...]) -> Array:
-    device, _ = value.__dlpack_device__()
+def _from_dlpack(
+    function: str, argument: str, value: Any, dtypes: tuple[str, ...], backend: str | None
+) -> Array:
+    device, index = value.__dlpack_device__()
+    if device == _CUDA_DEVICE:
+        _check_device(function, argument, int(index), backend)
+        return _from_torch(function, argument, _device.from_dlpack(value), dtypes, backend)
     if device not in _HOST_DEVICES:
-        _refuse_device(function, argument, f"DLPack device type {int(device)}")
+        _refuse_device(function, argument, f"an array on DLPack device {int(device)}", backend)
     try:
         capsule = value.__dlpack__(max_version=(1, 0))
     except TypeError:  # a producer older than DLPack 1.0 takes no max_version
@@ -186,15 +226,73 @@ def _from_dlpack(function: str, argument: str, value: Any, dtypes: tuple[str, ..
             f"{function}: `{argument}` must be {_listed(dtypes)}, got {error}"
         ) from error
     _check_dtype(function, argument, ref.dtype, dtypes)
-    return Array(ref, ref.shape, ref.dtype, False, capsule)
+    return Array(ref, argument, ref.shape, ref.dtype, False, None, capsule)
 
 
-def _refuse_device(function: str, argument: str, device: str) -> None:
+def _refuse_device(function: str, argument: str, got: str, backend: str | None) -> None:
+    where = "in CPU memory"
+    if backend is None:
+        where += ", for this function has no GPU form"
+    elif backend == "cpu":
+        where += ' for backend="cpu"'
+    else:
+        where += " or on an NVIDIA GPU"
     raise BackendError(
-        f"{function}: `{argument}` must be in CPU memory: this build has no CUDA kernels, "
-        f"got a tensor on {device}",
-        hint=f"pass {argument}.cpu()",
+        f"{function}: `{argument}` must be {where}, got {got}", hint=f"pass {argument}.cpu()"
     )
+
+
+def _check_device(function: str, argument: str, device: int, backend: str | None) -> None:
+    if backend not in ("auto", "cuda"):
+        _refuse_device(function, argument, f"a tensor on cuda:{device}", backend)
+    try:
+        count = len(devices())
+    except BackendError as error:
+        raise BackendError(
+            f"{function}: `{argument}` must be where kernels can run, got a tensor on "
+            f"cuda:{device}: {error.message}",
+            hint=f"pass {argument}.cpu()" + (f", or {error.hint}" if error.hint else ""),
+        ) from error
+    if device >= count:
+        raise BackendError(
+            f"{function}: `{argument}` must be on one of the {count} GPUs that sacfast sees, "
+            f"got a tensor on cuda:{device}"
+        )
+
+
+def _refuse_host(given: Array, function: str) -> None:
+    try:
+        devices()
+    except BackendError as error:
+        cure = 'pass backend="auto"' + (f", or {error.hint}" if error.hint else "")
+        hint = f"there is no GPU to move it to ({error.message}): {cure}"
+    else:
+        moved = given.argument if given.is_torch else f"torch.as_tensor({given.argument})"
+        hint = f'pass {moved}.cuda(), or backend="auto"'
+    raise BackendError(
+        f'{function}: `{given.argument}` must be on a GPU for backend="cuda", got an array in '
+        f"CPU memory",
+        hint=hint,
+    )
+
+
+def one_device(function: str, arrays: Iterable[Array]) -> int | None:
+    """The GPU that all of `arrays` are on; None: CPU memory.
+
+    Raises:
+        BackendError: If they are in different places.
+    """
+    first, *others = arrays
+    for other in others:
+        if other.device != first.device:
+            moved = other.argument if other.is_torch else f"torch.as_tensor({other.argument})"
+            target = "cpu" if first.device is None else first.place
+            raise BackendError(
+                f"{function}: `{other.argument}` must be in one place with `{first.argument}`, "
+                f"which is in {first.place}, got one in {other.place}",
+                hint=f'pass {moved}.to("{target}")',
+            )
+    return first.device
 
 
 def result(
@@ -202,28 +300,39 @@ def result(
     shape: tuple[int, ...],
     inputs: Iterable[Array],
     out: Any = None,
-) -> tuple[Any, TensorRef]:
-    """Return the array to hand out, and where the kernel writes it.
+    dtype: str = "float32",
+) -> tuple[Any, Array]:
+    """Return the array to hand out, and as what the kernel writes it.
 
-    Without `out` a new float32 array: a PyTorch tensor where an input is one, else NumPy's.
+    Without `out` a new array where the inputs are: on a GPU a PyTorch tensor; in CPU memory one
+    where an input is one, else NumPy's.
+
+    Raises:
+        BackendError: If inputs and `out` are in different places.
+        DeviceMemoryError: If the GPU has not enough memory left.
+        ShapeError: If `out` has another shape, or the result is beyond the address space.
+        DtypeError: If `out` is no array of that type.
+        ArgumentError: If `out` can't be written to.
     """
     inputs = tuple(inputs)
+    device = one_device(function, inputs)
     if out is not None:
         return out, _check_out(function, shape, inputs, out)
+    if device is not None:
+        made = _device.empty(function, shape, dtype, device)
+        return made, array(function, "out", made, (dtype,), "cuda")
     try:
-        memory = np.empty(shape, dtype=np.float32)
+        memory = np.empty(shape, dtype=dtype)
     except ValueError as error:  # MemoryError stays what it is: another machine may have the room
         raise ShapeError(
             f"{function}: the result must be smaller than the address space, got {shape}"
         ) from error
-    ref = array(function, "out", memory).ref
-    return like(memory, is_torch=any(given.is_torch for given in inputs)), ref
+    given = array(function, "out", memory, (dtype,))
+    return like(memory, is_torch=any(one.is_torch for one in inputs)), given
 
 
-def _check_out(
-    function: str, shape: tuple[int, ...], inputs: tuple[Array, ...], out: Any
-) -> TensorRef:
-    given = array(function, "out", out, ("float32",))
+def _check_out(function: str, shape: tuple[int, ...], inputs: tuple[Array, ...], out: Any) -> Array:
+    given = array(function, "out", out, ("float32",), "auto")
     if given.shape != shape:
         raise ShapeError(f"{function}: `out` must be {shape}, got {given.shape}")
     if isinstance(out, np.ndarray):
@@ -240,8 +349,9 @@ def _check_out(
             f"{function}: `out` must be a writable C-contiguous numpy array or torch tensor, "
             f"got one that isn't"
         )
+    one_device(function, (*inputs, given))
     if any(given.ref.overlaps(one.ref) for one in inputs):
         raise ArgumentError(
             f"{function}: `out` must not share memory with an input, got one that does"
         )
-    return given.ref
+    return given

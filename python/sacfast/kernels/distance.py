@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from sacfast.errors import ArgumentError, DtypeError, ShapeError
-from sacfast.kernels import _check
+from sacfast.kernels import _check, _gpu
 from sacfast.kernels._native import core, threads
-from sacfast.kernels._tensors import FLOATS, INTEGERS, array, as_numpy, result
+from sacfast.kernels._tensors import FLOATS, INTEGERS, array, as_numpy, is_torch, one_device, result
 
 VERSIONS = ("2024", "2022")
 
@@ -25,9 +25,9 @@ def pairwise_distance(a: Any, b: Any = None, *, backend: str = "auto", out: Any 
 
     Args:
         a: packed correlations (A, P); float16, bfloat16, float32 or float64, any strides. Values
-            are read as float32.
+            are read as float32; on a GPU what is not contiguous float32 is copied first.
         b: likewise (B, P); None compares `a` with itself.
-        backend: "auto" or "cpu". Data is never moved between devices.
+        backend: see `correlation`.
         out: float32 array (A, B) to write into.
 
     Returns:
@@ -40,27 +40,32 @@ def pairwise_distance(a: Any, b: Any = None, *, backend: str = "auto", out: Any 
             shape.
         DtypeError: If one is no floating-point array, or `out` no float32 array.
         ArgumentError: If `out` can't be written to, or no backend has this name.
-        BackendError: If data is not in CPU memory, or `backend` is "cuda".
+        BackendError: If data is where `backend` does not run, or in several places.
+        DeviceMemoryError: If a GPU has too little memory left.
 
     Departs from the paper: a mean over P pairs, not over N² entries; see `paper_scale`.
 
     Source: SAC-JC (arXiv 2412.20768), section 3.
     """
     name = "pairwise_distance"
-    _check.backend(name, backend)
-    left = _check.matrix(name, "a", a, "(A, P)")
+    backend = _check.backend(name, backend)
+    left = _check.matrix(name, "a", a, "(A, P)", backend)
     if left.shape[1] == 0:
         raise ShapeError(f"pairwise_distance: `a` must have at least one pair, got {left.shape}")
-    right = left if b is None else _check.matrix(name, "b", b, "(B, P)")
+    right = left if b is None else _check.matrix(name, "b", b, "(B, P)", backend)
     if right.shape[1] != left.shape[1]:
         raise ShapeError(
             f"pairwise_distance: `b` must have P = {left.shape[1]} pairs like `a`, "
             f"got {right.shape}"
         )
     shape = (left.shape[0], right.shape[0])
-    distance, ref = result(name, shape, (left, right), out)
-    if 0 not in shape:
-        core().pairwise_distance(left.ref, None if b is None else right.ref, threads(), ref)
+    distance, given = result(name, shape, (left, right), out)
+    if 0 in shape:
+        return distance
+    if given.device is None:
+        core().pairwise_distance(left.ref, None if b is None else right.ref, threads(), given.ref)
+    else:
+        _gpu.pairwise_distance(name, left, None if b is None else right, given.device, given)
     return distance
 
 
@@ -73,6 +78,7 @@ def correlation_distance(
     sigma: float | None = None,
     rbf_normalized: bool = False,
     backend: str = "auto",
+    precision: str = "float32",
     out: Any = None,
 ) -> Any:
     """Distances of suspects to sources, from the suspects' outputs, keeping no correlation.
@@ -85,12 +91,14 @@ def correlation_distance(
         kernel: see `correlation`.
         sigma: see `correlation`.
         rbf_normalized: see `correlation`.
-        backend: "auto" or "cpu". Data is never moved between devices.
+        backend: see `correlation`.
+        precision: see `correlation`.
         out: float32 array (S, V) to write into.
 
     Returns:
-        float32 (S, V), in [0, 2]; 0 = the same structure. The same bits as
-        `pairwise_distance(correlation(outputs), source_correlations)`.
+        float32 (S, V), in [0, 2]; 0 = the same structure. On the CPU the same bits as
+        `pairwise_distance(correlation(outputs), source_correlations)`; on a GPU, which adds in
+        another order, the same within 1e-6.
 
     Raises:
         ShapeError: If `outputs` has another shape, `source_correlations` is not (V, P) for its N,
@@ -98,17 +106,18 @@ def correlation_distance(
         DtypeError: If one is no floating-point array, `out` no float32 array, or a setting of the
             wrong type.
         ArgumentError: If a setting has a value that is not taken, or `out` can't be written to.
-        BackendError: If data is not in CPU memory, or `backend` is "cuda".
+        BackendError: If data is where `backend` does not run, or in several places.
+        DeviceMemoryError: If a GPU has too little memory left.
 
     Departs from the paper: see `correlation` and `pairwise_distance`.
 
     Source: SAC-JC (arXiv 2412.20768), section 3.
     """
     name = "correlation_distance"
-    _check.backend(name, backend)
+    backend = _check.backend(name, backend)
     kind = _check.correlation_kind(name, center, kernel, sigma, rbf_normalized)
-    models = _check.models(name, "outputs", outputs, one=False)
-    sources = _check.matrix(name, "source_correlations", source_correlations, "(V, P)")
+    models = _check.models(name, "outputs", outputs, one=False, backend=backend)
+    sources = _check.matrix(name, "source_correlations", source_correlations, "(V, P)", backend)
     if models.probes == 1 or sources.shape[1] == 0:
         raise ShapeError(
             "correlation_distance: `outputs` must have at least two probes, and "
@@ -120,9 +129,15 @@ def correlation_distance(
             f"for N = {models.probes} probes, got {sources.shape}"
         )
     shape = (models.count, sources.shape[0])
-    distance, ref = result(name, shape, (*models.arrays, sources), out)
-    if 0 not in shape:
-        core().correlation_distance(models.refs, sources.ref, *kind, threads(), ref)
+    arrays = (*models.arrays, sources)
+    precision = _check.precision(name, precision, one_device(name, arrays), kind[1])
+    distance, given = result(name, shape, arrays, out)
+    if 0 in shape:
+        return distance
+    if given.device is None:
+        core().correlation_distance(models.refs, sources.ref, *kind, threads(), given.ref)
+    else:
+        _gpu.correlation_distance(name, models, sources, kind, precision, given.device, given)
     return distance
 
 
@@ -141,7 +156,7 @@ def paper_scale(distance: Any, n: int, *, version: str = "2024") -> Any:
     Raises:
         DtypeError: If `distance` holds anything but numbers, or `n` is no integer.
         ArgumentError: If n < 1, `version` is another, or an integer is beyond all floats.
-        BackendError: If its memory is not the CPU's.
+        BackendError: If it is where no kernel can run.
 
     Source: docs/method.md, "The papers' score"; the released code of SAC-JC and of SAC.
     """
@@ -159,7 +174,9 @@ def paper_scale(distance: Any, n: int, *, version: str = "2024") -> Any:
             return distance * factor
         except OverflowError as error:  # an int beyond all floats
             raise ArgumentError(f"{name}: `distance` must fit a float: {error}") from error
-    given = array(name, "distance", distance, (*FLOATS, *INTEGERS))
-    if given.is_torch or isinstance(distance, np.ndarray):
+    given = array(name, "distance", distance, (*FLOATS, *INTEGERS), "auto")
+    if isinstance(distance, np.ndarray) or is_torch(distance):
         return distance * factor
+    if given.is_torch:  # another library's array on a GPU
+        return given.owner * factor
     return as_numpy(name, "distance", distance, (*FLOATS, *INTEGERS)) * factor

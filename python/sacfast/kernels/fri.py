@@ -9,34 +9,46 @@ from __future__ import annotations
 from typing import Any
 
 from sacfast.errors import ShapeError
+from sacfast.kernels import _check, _gpu
 from sacfast.kernels._native import core, threads
-from sacfast.kernels._tensors import array, result
+from sacfast.kernels._tensors import array, one_device, result
 
 
-def fri_features(probe_embeddings: Any, reference_embeddings: Any) -> Any:
+def fri_features(
+    probe_embeddings: Any,
+    reference_embeddings: Any,
+    *,
+    backend: str = "auto",
+    precision: str = "float32",
+) -> Any:
     """Cosine scores of every probe against every reference image.
 
     Args:
         probe_embeddings: (S, N, E), or one model's (N, E); float16, bfloat16, float32 or float64,
             any strides.
         reference_embeddings: (S, R, E) or (R, E), of the same models.
+        backend: see `correlation`.
+        precision: see `correlation`.
 
     Returns:
         float32 (S, N, R) or (N, R), in [-1, 1]; 0 for a zero embedding. A torch tensor where one
-        came in.
+        came in, and always on a GPU; see `correlation`.
 
     Raises:
         ShapeError: If the two are not embeddings of equal size of the same models.
         DtypeError: If one is no floating-point array.
-        BackendError: If its memory is not the CPU's.
+        ArgumentError: If no backend or precision has this name.
+        BackendError: If data is where `backend` does not run, or in several places.
+        DeviceMemoryError: If a GPU has too little memory left.
 
     Source: SAC-JC (arXiv 2412.20768), section 4. The formula is not in the authors' released code;
     it is reconstructed from the caption of their Fig. 1, "the inputs' model-specific features from
     the reference-target pairs".
     """
     name = "fri_features"
-    probes = array(name, "probe_embeddings", probe_embeddings)
-    references = array(name, "reference_embeddings", reference_embeddings)
+    backend = _check.backend(name, backend)
+    probes = array(name, "probe_embeddings", probe_embeddings, backend=backend)
+    references = array(name, "reference_embeddings", reference_embeddings, backend=backend)
     if len(probes.shape) not in (2, 3) or 0 in probes.shape[-2:]:
         raise ShapeError(
             "fri_features: `probe_embeddings` must be (S, N, E) or (N, E) with N, E >= 1, "
@@ -55,7 +67,12 @@ def fri_features(probe_embeddings: Any, reference_embeddings: Any) -> Any:
             f"got {references.shape}"
         )
     shape = (*probes.shape[:-1], references.shape[-2])
-    scores, ref = result(name, shape, (probes, references))
-    if 0 not in shape:
-        core().fri_features(probes.ref, references.ref, threads(), ref)
+    precision = _check.precision(name, precision, one_device(name, (probes, references)))
+    scores, given = result(name, shape, (probes, references))
+    if 0 in shape:
+        return scores
+    if given.device is None:
+        core().fri_features(probes.ref, references.ref, threads(), given.ref)
+    else:
+        _gpu.fri_features(name, probes, references, precision, given.device, given)
     return scores

@@ -40,9 +40,9 @@ def label_correlation(labels: Any) -> Any:
             f"got {given.shape}"
         )
     shape = (*given.shape[:-1], _check.pairs(given.shape[-1]))
-    packed, ref = result("label_correlation", shape, (given,))
+    packed, out = result("label_correlation", shape, (given,))
     if 0 not in shape:
-        core().label_correlation(given.ref, threads(), ref)
+        core().label_correlation(given.ref, threads(), out.ref)
     return packed
 
 
@@ -75,9 +75,9 @@ def label_distance(a: Any, b: Any = None) -> Any:
             f"label_distance: `b` must have N = {left.shape[1]} probes like `a`, got {right.shape}"
         )
     shape = (left.shape[0], right.shape[0])
-    distance, ref = result("label_distance", shape, (left, right))
+    distance, out = result("label_distance", shape, (left, right))
     if 0 not in shape:
-        core().label_distance(left.ref, None if b is None else right.ref, threads(), ref)
+        core().label_distance(left.ref, None if b is None else right.ref, threads(), out.ref)
     return distance
 
 

@@ -2,7 +2,8 @@
 
 `usable_rows` says which probes a model answered in a way that can be compared, and
 `correlation_products` takes the inner products of each suspect's correlation with the fixed rows of
-the partial score, without keeping a correlation. Internal: NumPy arrays only.
+the partial score, without keeping a correlation. Internal: NumPy arrays, and for the products
+tensors on a GPU.
 """
 
 from __future__ import annotations
@@ -14,13 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sacfast.errors import ArgumentError, ShapeError
-from sacfast.kernels import _check
+from sacfast.kernels import _check, _gpu
 from sacfast.kernels._native import core, threads
-from sacfast.kernels._tensors import array
+from sacfast.kernels._tensors import array, result
 
 _LINE = 16  # float32 in a cache line
 
-Float64 = NDArray[np.float64]
 Outputs = NDArray[Any] | Sequence[NDArray[Any]]
 
 
@@ -49,12 +49,8 @@ def usable_rows(
 
 
 def correlation_products(
-    outputs: Outputs,
-    rows: NDArray[Any],
-    origins: Outputs = (),
-    *,
-    center: str = "double",
-) -> tuple[Float64, Float64]:
+    outputs: Any, rows: Any, origins: Any = (), *, center: str = "double"
+) -> tuple[Any, Any]:
     """Inner products of each model's packed correlation with fixed rows, and with itself.
 
     Args:
@@ -66,19 +62,22 @@ def correlation_products(
         center: See `correlation`; of `outputs` and `origins` alike.
 
     Returns:
-        float64 (S, K) and (S,). Each number depends on its own model and row only, and on N, C and
-        the origins' numbers of classes: not on the batch or the threads.
+        float64 (S, K) and (S,), tensors where the arguments are on a GPU. Each number depends on
+        its own model and row only, and on N, C and the origins' numbers of classes: not on the
+        batch or the threads.
 
     Raises:
         ShapeError: If the shapes do not go together.
         DtypeError: If an array is none of floats.
         ArgumentError: If `center` is not one that is taken.
+        BackendError: If the arrays are in several places.
+        DeviceMemoryError: If a GPU has too little memory left.
     """
     name = "correlation_products"
     _check.choice(name, "center", center, _check.CENTERS)
-    models = _check.models(name, "outputs", outputs, one=False)
-    fixed = _check.matrix(name, "rows", rows, "(K, P)")
-    made_of = _check.models(name, "origins", origins, one=False)
+    models = _check.models(name, "outputs", outputs, one=False, backend="auto")
+    fixed = _check.matrix(name, "rows", rows, "(K, P)", "auto")
+    made_of = _check.models(name, "origins", origins, one=False, backend="auto")
     count, pairs = fixed.shape
     probes = models.probes or made_of.probes  # an empty list of models tells none
     if probes is not None and pairs != _check.pairs(probes):
@@ -91,11 +90,15 @@ def correlation_products(
             f"{name}: `origins` must be {count - 1} models on {probes} probes, got "
             f"{made_of.count} on {made_of.probes}"
         )
-    products = np.empty((models.count, count))
-    squares = np.empty(models.count)
-    core().correlation_products(
-        models.refs, fixed.ref, made_of.refs, center, threads(), _ref(products), _ref(squares)
-    )
+    arrays = (*models.arrays, fixed, *made_of.arrays)
+    products, sums = result(name, (models.count, count), arrays, dtype="float64")
+    squares, own = result(name, (models.count,), arrays, dtype="float64")
+    if sums.device is None:
+        core().correlation_products(
+            models.refs, fixed.ref, made_of.refs, center, threads(), sums.ref, own.ref
+        )
+    elif models.count:
+        _gpu.correlation_products(name, models, fixed, made_of, center, sums.device, sums, own)
     return products, squares
 
 
