@@ -23,11 +23,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-from convert import convert
-
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+if __name__ == "__main__":  # as a script: imports go from the repository's root
+    sys.path[0] = str(ROOT)
+
+from tests.hostsim.convert import convert  # noqa: E402
+
 CSRC = ROOT / "csrc"
 BUILD = ROOT / "build" / "hostsim"
 MODES = ("plain", "check")
@@ -198,10 +200,24 @@ def linked(path: Path, parts: Sequence[Path], flags: Sequence[str]) -> Path:
     return produced(path, [compiler(), *flags, *map(str, parts), *LINK, "-o"])
 
 
-def module(mode: str, *, changes: Mapping[Path, str] | None = None, level: str = "-O2") -> Path:
-    """The extension module _cuda, simulated: the path of a file that importlib can load."""
+def names(sources: str) -> list[str]:
+    """Paths with commas between as names in the tree."""
+    return [str((ROOT / name).relative_to(CSRC)) for name in sources.split(",") if name]
+
+
+def module(
+    mode: str,
+    sources: Sequence[str] = (),
+    *,
+    changes: Mapping[Path, str] | None = None,
+    level: str = "-O2",
+) -> Path:
+    """The extension module _cuda, simulated: the path of a file that importlib can load.
+
+    With `sources` only these kernels are in it; what calls others fails when it does.
+    """
     tree = Tree(changes)
-    parts = objects(tree, mode, tree.kernels(), level=level)
+    parts = objects(tree, mode, sources or tree.kernels(), level=level)
     folder = BUILD / f"{mode}-{digest(part.name for part in parts)}"
     return linked(folder / "_cuda.so", parts, ["-shared"])
 
@@ -249,19 +265,15 @@ def main() -> int:
     )
     parser.add_argument("--mode", choices=MODES, default="check")
     parser.add_argument("--driver", type=Path, help="a C++ or CUDA file with main()")
-    parser.add_argument("--sources", default="", help="with --driver: .cu files, commas between")
+    parser.add_argument("--sources", default="", help=".cu files, commas between [all]")
     parser.add_argument("--out", type=Path, help="with --driver: the program's path")
     arguments = parser.parse_args()
     try:
         if arguments.driver is None:
-            print(module(arguments.mode))
+            print(module(arguments.mode, names(arguments.sources)))
         else:
-            names = [
-                str(Path(name).resolve().relative_to(CSRC))
-                for name in arguments.sources.split(",")
-                if name
-            ]
-            print(driver(arguments.driver, names, arguments.mode, arguments.out.resolve()))
+            sources = names(arguments.sources)
+            print(driver(arguments.driver, sources, arguments.mode, arguments.out.resolve()))
     except BuildError as error:
         print(error, file=sys.stderr)
         return 1

@@ -44,7 +44,7 @@ def shared(match: re.Match[str]) -> str:
     kind, replaced = "", []
     for declarator in declarators:
         found = DECLARATOR.fullmatch(declarator)
-        if found is None or found.group(2) == "extern":
+        if found is None:
             raise ValueError(f"not understood: {match.group()}")
         kind = found.group(1) or kind
         name, dimensions = found.group(2), found.group(3)
@@ -87,12 +87,13 @@ def launches(text: str) -> str:
         begin = kernel_begin(text, end)
         bracket = text.index("(", closed)
         last = matching(text, bracket)
-        configuration = ", ".join(split(text[opened + 3 : closed]))
+        configuration = " ".join(text[opened + 3 : closed].split())
         arguments = text[bracket + 1 : last]
+        lines = "\n" * text[end:bracket].count("\n")
         comma = ", " if arguments.strip() else ""
         text = (
             f"{text[:begin]}hostsim::launch(hostsim::Configuration{{{configuration}}}, "
-            f"{text[begin:end]}{comma}{arguments}{text[last:]}"
+            f"{text[begin:end]}{comma}{arguments}{lines}{text[last:]}"
         )
     return text
 
@@ -100,6 +101,8 @@ def launches(text: str) -> str:
 def convert(text: str, path: str) -> str:
     """CUDA C++ as C++ for the simulator; `path` is what messages name."""
     text = GRID_CONSTANT.sub(r"const \1& \2", without_comments(text))
+    if re.search(r"\bextern\s+__shared__", text):
+        raise ValueError(f"{path}: dynamic shared memory is not simulated")
     text = SHARED.sub(shared, text)
     if "__shared__" in text:
         raise ValueError(f"{path}: __shared__ in a form that is not understood")

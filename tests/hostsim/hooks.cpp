@@ -11,8 +11,8 @@
 
 #define CODE __builtin_return_address(0)
 #define HOSTSIM_HOOKS(N)                                                                  \
-    void __tsan_read##N(void* p) { hostsim::access(p, N, false, false, CODE); }           \
-    void __tsan_write##N(void* p) { hostsim::access(p, N, true, false, CODE); }           \
+    void __tsan_read##N(void* p) { hostsim::access(p, N, false, false, CODE, N); }        \
+    void __tsan_write##N(void* p) { hostsim::access(p, N, true, false, CODE, N); }        \
     void __tsan_unaligned_read##N(void* p) { hostsim::access(p, N, false, false, CODE); } \
     void __tsan_unaligned_write##N(void* p) { hostsim::access(p, N, true, false, CODE); }
 

@@ -195,7 +195,8 @@ void judge_elsewhere(const char* p, std::size_t n, bool writes, const void* code
 
 }  // namespace
 
-void access(const void* address, std::size_t n, bool writes, bool atomic, const void* code) {
+void access(const void* address, std::size_t n, bool writes, bool atomic, const void* code,
+            std::size_t alignment) {
     if constexpr (!checked) return;
     const ThreadView* thread = running();
     if (thread == nullptr || n == 0) return;
@@ -205,10 +206,11 @@ void access(const void* address, std::size_t n, bool writes, bool atomic, const 
 
     const char* kind = writes ? "write" : "read";
     if (!judge_bounds(p, n, kind, code)) abandon("the launch ends after a wild access");
-    if (n <= 16 && (n & (n - 1)) == 0 && reinterpret_cast<std::uintptr_t>(p) % n != 0) {
+    if (reinterpret_cast<std::uintptr_t>(p) % alignment != 0) {
         report("misaligned: a " + std::string(kind) + " of " + std::to_string(n) + " bytes by " +
                    where(),
                code);
+        abandon("the launch ends after a misaligned access");
     }
     Record now{
         block.serial, block.epoch, thread->warp_epoch, static_cast<std::uint16_t>(thread->index), 0,

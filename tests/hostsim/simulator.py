@@ -20,8 +20,7 @@ from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-import build
+from tests.hostsim import build
 
 NO_DRIVER, DRIVER_TOO_OLD, NO_DEVICE = 35, 35, 100  # as the CUDA runtime numbers its errors
 
@@ -164,8 +163,11 @@ def source_line(path: str, offset: str) -> str:
     run = subprocess.run(
         ["addr2line", "-i", "-e", path, offset], capture_output=True, text=True, check=False
     )
-    lines = [line.split("/work/")[-1].split(" ")[0] for line in run.stdout.splitlines()]
-    kept = [line for line in lines if "csrc/" in line or line.endswith(".cu")]
+    lines = [
+        re.sub(r".*/sources/[0-9a-f]+/", "csrc/", line.split(" ")[0]).removeprefix(f"{build.ROOT}/")
+        for line in run.stdout.splitlines()
+    ]
+    kept = [line for line in lines if not line.startswith("tests/hostsim/include")]
     return " < ".join((kept or lines)[:3])
 
 
@@ -177,8 +179,11 @@ def with_lines(finding: str) -> str:
 
 @functools.cache
 def load(mode: str) -> Simulator:
-    """The simulated `_cuda`, one of each mode in a process."""
-    return open_module(build.module(mode))
+    """The simulated `_cuda`, one of each mode in a process.
+
+    HOSTSIM_SOURCES=csrc/cuda/a.cu,csrc/cuda/b.cu leaves the other kernels out, for work on some.
+    """
+    return open_module(build.module(mode, build.names(os.environ.get("HOSTSIM_SOURCES", ""))))
 
 
 def open_module(path: Path) -> Simulator:

@@ -81,7 +81,7 @@ namespace hostsim {
 template <class T, class F>
 __attribute__((noinline, no_sanitize("thread"))) T atomic(T* at, F change) {
     static_assert(std::is_integral_v<T>, "atomics on integers only");
-    access(at, sizeof(T), true, true, __builtin_return_address(0));
+    access(at, sizeof(T), true, true, __builtin_return_address(0), sizeof(T));
     const T before = *at;
     *at = change(before);
     return before;

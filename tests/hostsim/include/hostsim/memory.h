@@ -13,7 +13,8 @@ bool release(void* address);
 void* shared_variable(const void* tag, std::size_t bytes, std::size_t alignment);
 
 // Judges one access of the running thread (check mode; nothing in plain mode).
-void access(const void* address, std::size_t bytes, bool writes, bool atomic, const void* code);
+void access(const void* address, std::size_t bytes, bool writes, bool atomic, const void* code,
+            std::size_t alignment = 1);
 
 void copy_async(void* to, const void* from, std::size_t bytes, std::size_t zeros);
 void commit_copies();
