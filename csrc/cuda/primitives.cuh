@@ -18,32 +18,34 @@ __host__ __device__ inline bool within(std::int64_t index, std::int64_t size) {
     return index < size;
 }
 
-// `bytes` (4, 8 or 16) from device to shared memory, asynchronously: the first `valid` are read,
-// the others become zeros. Both addresses are multiples of `bytes`; `source` has to be a valid
-// address even for zeros. PTX, for the CUDA headers' function branches on the number of zeros.
+// `bytes` (4, 8 or 16) from device to shared memory, or zeros where there is nothing to read:
+// asynchronous. Both addresses are multiples of `bytes`; `source` has to be a valid address even
+// for zeros. PTX, because the CUDA headers' function branches on the number of zeros.
 template <int bytes>
-__device__ __forceinline__ void copy_async(void* shared, const void* source, int valid) {
+__device__ __forceinline__ void copy_async(void* shared, const void* source, bool valid) {
     static_assert(bytes == 4 || bytes == 8 || bytes == 16, "copies that the hardware has");
 #ifdef SACFAST_HOSTSIM
-    __pipeline_memcpy_async(shared, source, bytes, static_cast<std::size_t>(bytes - valid));
+    __pipeline_memcpy_async(shared, source, bytes, valid ? 0 : bytes);
 #else
     const auto to = static_cast<unsigned>(__cvta_generic_to_shared(shared));
+    const auto from = __cvta_generic_to_global(source);
+    const int read = valid ? bytes : 0;
     if constexpr (bytes == 16) {  // past L1
         asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;"
                      :
-                     : "r"(to), "l"(__cvta_generic_to_global(source)), "r"(valid)
+                     : "r"(to), "l"(from), "r"(read)
                      : "memory");
     } else {
         asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;"
                      :
-                     : "r"(to), "l"(__cvta_generic_to_global(source)), "n"(bytes), "r"(valid)
+                     : "r"(to), "l"(from), "n"(bytes), "r"(read)
                      : "memory");
     }
 #endif
 }
 
 __device__ __forceinline__ void copy_16_async(void* shared, const void* source, bool valid) {
-    copy_async<16>(shared, source, valid ? 16 : 0);
+    copy_async<16>(shared, source, valid);
 }
 
 // All asynchronous copies since the last commit form a group.
