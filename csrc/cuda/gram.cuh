@@ -39,13 +39,18 @@ constexpr int stage_words = 8;     // words of a stage
 constexpr int stages_a_chain = 8;  // stages that are added before they go to the totals
 
 // Two panels of unit rows: word w of column i at w * stride + i. Multiples of 16 as addresses, the
-// strides multiples of 4; kTile columns of each are read.
+// strides multiples of 4 and below 2^31; kTile columns of each are read.
 struct Panels {
     const float* left;  // its columns are the rows of the tile
     const float* right;
     std::int64_t left_stride, right_stride;
     int words;
 };
+
+// Whether tiles of 64 are better: not where they hold a third more products than those of 32.
+inline bool wide_tiles_pay(std::int64_t tiles_of_32, std::int64_t tiles_of_64) {
+    return 3 * tiles_of_64 < tiles_of_32;
+}
 
 // Which part of a block's tiles a thread has.
 template <int kTile>
@@ -85,6 +90,8 @@ __device__ __forceinline__ void synchronise_slot() {
 // ---- column(lane, e) of the warp's tile. Elements 0..15 are rows 0..15.
 
 struct FmaProduct {
+    static constexpr int together = 4;  // elements from e on, a multiple of it, are neighbours
+
     static __device__ __forceinline__ int row(int lane, int e) {
         return e / 16 * 16 + first_row(lane) + e / 4 % 4;
     }
@@ -120,6 +127,8 @@ struct FmaProduct {
 
 // What the two products of tensor cores have in common: 2 x 4 tiles of 16 x 8.
 struct TensorProduct {
+    static constexpr int together = 2;
+
     static __device__ __forceinline__ int row(int lane, int e) {
         return e / 16 * 16 + e / 2 % 2 * 8 + lane / 4;
     }
@@ -208,10 +217,11 @@ __device__ __forceinline__ void load_stage(
         const int word = row % stage_words, at = stage * stage_words + word;
         const bool is_left = row < stage_words;
         const float* panel = is_left ? mine.left : mine.right;
-        const std::int64_t stride = is_left ? mine.left_stride : mine.right_stride;
+        // A stride fits 32 bits, its multiples need not: one instruction, and fewer registers.
+        const int stride = static_cast<int>(is_left ? mine.left_stride : mine.right_stride);
         const bool valid = within(at, mine.words);
         copy_16_async(&panels[is_left ? 0 : 1][word][column],
-                      panel + column + (valid ? at * stride : 0), valid);
+                      panel + column + std::int64_t{valid ? at : 0} * stride, valid);
     }
     commit_copies();
 }
@@ -240,9 +250,10 @@ __device__ __forceinline__ void gram(const Panels& mine, int most_words,
     const int turns =
         G::warps_per_slot == 1 ? stages : (most_words + stage_words - 1) / stage_words;
     float chain[32];
+    if (stages > 0) load_stage<kTile>(mine, 0, panels[0]);
 #pragma unroll
     for (int e = 0; e < 32; ++e) tile[e] = chain[e] = 0.0f;
-    if (stages > 0) load_stage<kTile>(mine, 0, panels[0]);
+#pragma unroll 1
     for (int stage = 0; stage < turns; ++stage) {
         wait_for_copies<0>();
         synchronise_slot<kTile>();

@@ -14,15 +14,16 @@ inline std::int64_t blocks_of(std::int64_t n) { return (n + warp_tile - 1) / war
 inline std::int64_t tiles_of(std::int64_t n) { return blocks_of(n) * (blocks_of(n) + 1) / 2; }
 
 struct TilePlace {
-    std::int64_t row_block, column_block;  // of 32 rows each
+    int row_block, column_block;  // of 32 rows each
 };
 
-// The place of a tile. The square root only guesses; the loops make it right.
-__device__ inline TilePlace place_of(std::int64_t tile, std::int64_t blocks) {
-    const auto first_of = [blocks](std::int64_t a) { return a * blocks - a * (a - 1) / 2; };
+// The place of a tile, in 32 bits: the pairs of a million rows would fill no memory. The square
+// root only guesses; the loops make it right.
+__device__ inline TilePlace place_of(int tile, int blocks) {
+    const auto first_of = [blocks](int a) { return a * blocks - a * (a - 1) / 2; };
     const float twice = 2.0f * static_cast<float>(blocks) + 1.0f;
     const float root = sqrtf(fmaxf(0.0f, twice * twice - 8.0f * static_cast<float>(tile)));
-    std::int64_t a = static_cast<std::int64_t>(0.5f * (twice - root));
+    int a = static_cast<int>(0.5f * (twice - root));
     while (a > 0 && first_of(a) > tile) --a;
     while (first_of(a + 1) <= tile) ++a;
     return {a, tile - first_of(a) + a};

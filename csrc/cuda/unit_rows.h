@@ -20,6 +20,11 @@ namespace sacfast::cuda {
 
 enum class Word { float32, bfloat16_pair };
 
+// What a product's tiles read.
+inline Word word_for(Product product) {
+    return product == Product::bfloat16 ? Word::bfloat16_pair : Word::float32;
+}
+
 struct UnitModel {        // in device memory
     std::int64_t offset;  // of the model's first word
     std::int32_t words;   // W_s
@@ -34,7 +39,10 @@ struct UnitRows {  // device addresses
     std::int32_t most_words;  // the largest W_s
 };
 
-// Scratch for all of `models`; `unit_rows` takes it from the front of `scratch`.
+// Scratch for all of `models`: the fixed bytes and those of every model. `unit_rows` takes it from
+// the front of `scratch`.
+constexpr std::int64_t unit_rows_fixed_bytes = 5 * 256;
+std::int64_t unit_model_bytes(const Matrix& model, Word word);
 std::int64_t unit_rows_bytes(const std::vector<Matrix>& models, Word word);
 
 UnitRows unit_rows(const std::vector<Matrix>& models, Center center, Word word, Scratch scratch,
