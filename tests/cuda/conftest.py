@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
 from tests.hostsim.simulator import Simulator, load
@@ -37,3 +38,8 @@ def plain() -> Iterator[Simulator]:
 @pytest.fixture
 def checked() -> Iterator[Simulator]:
     yield from judged("check")
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(2412)
