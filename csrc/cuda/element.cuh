@@ -16,10 +16,10 @@
 
 namespace sacfast::cuda {
 
-// What a kernel is told about the numbers of an array.
+// What a kernel is told about the numbers of an array. No padding: it is copied as a whole.
 struct ElementType {
     DType dtype;
-    bool aligned;
+    std::int32_t aligned;
 };
 
 // Of an array that begins at `data`; `strides` are its strides in bytes, ored together.
@@ -78,17 +78,17 @@ template <typename Use>
 __device__ __forceinline__ void with_element(ElementType type, const Use& use) {
     switch (type.dtype) {
         case DType::float16:
-            return type.aligned ? use(Element<DType::float16, true>())
-                                : use(Element<DType::float16, false>());
+            return type.aligned != 0 ? use(Element<DType::float16, true>())
+                                     : use(Element<DType::float16, false>());
         case DType::bfloat16:
-            return type.aligned ? use(Element<DType::bfloat16, true>())
-                                : use(Element<DType::bfloat16, false>());
+            return type.aligned != 0 ? use(Element<DType::bfloat16, true>())
+                                     : use(Element<DType::bfloat16, false>());
         case DType::float32:
-            return type.aligned ? use(Element<DType::float32, true>())
-                                : use(Element<DType::float32, false>());
+            return type.aligned != 0 ? use(Element<DType::float32, true>())
+                                     : use(Element<DType::float32, false>());
         case DType::float64:
-            return type.aligned ? use(Element<DType::float64, true>())
-                                : use(Element<DType::float64, false>());
+            return type.aligned != 0 ? use(Element<DType::float64, true>())
+                                     : use(Element<DType::float64, false>());
         default:  // element_type lets no other through
             return;
     }

@@ -49,11 +49,11 @@ constexpr unsigned all_lanes = 0xffffffffu;
 
 static_assert(strip_rows * row_lanes == threads && strip_classes * class_lanes == threads);
 
-struct Source {  // one model's outputs
+struct Source {  // one model's outputs; no padding: it is copied as a whole
     const std::byte* data;
     std::int64_t row_stride, col_stride;  // bytes
     std::int64_t first_class;             // of its class means
-    std::int32_t cols;
+    std::int64_t cols;
     ElementType type;
 };
 
@@ -94,7 +94,7 @@ __global__ void __launch_bounds__(threads)
         for (int k = static_cast<int>(threadIdx.x); k < run.count; k += threads) {
             Source source = run.source;
             source.data += k * run.distance;
-            source.first_class += static_cast<std::int64_t>(k) * source.cols;
+            source.first_class += k * source.cols;
             sources[run.model + k] = source;
             models[run.model + k] = {run.offset + k * run.words * stride, run.words, 0};
         }
@@ -124,20 +124,21 @@ __global__ void __launch_bounds__(threads) row_means(const __grid_constant__ Tas
             item % task.strips * strip_rows + static_cast<int>(threadIdx.x) / row_lanes;
         const Source source = task.sources[s];
         const std::byte* row = source.data + i * source.row_stride;
-        const int cols = within(i, task.rows) ? source.cols : 0;
+        const int cols = within(i, task.rows) ? static_cast<int>(source.cols) : 0;
         with_element(source.type, [&](auto element) {
             using E = decltype(element);
             double sum = 0.0;
 #pragma unroll 4
             for (int c = lane; c < cols; c += row_lanes)
                 sum += E::read(row + c * source.col_stride);
-            double mean = sum_over_row(sum) / source.cols;
+            const auto count = static_cast<double>(source.cols);
+            double mean = sum_over_row(sum) / count;
             if constexpr (E::is_float64) {
                 double rest = 0.0;
                 for (int c = lane; c < cols; c += row_lanes) {
                     rest += E::read(row + c * source.col_stride) - mean;
                 }
-                mean += sum_over_row(rest) / source.cols;
+                mean += sum_over_row(rest) / count;
             }
             if (lane == 0 && within(i, task.rows)) task.row_means[s * task.rows + i] = mean;
         });
@@ -302,7 +303,7 @@ __global__ void __launch_bounds__(threads) unit_rows_of(const __grid_constant__ 
             const Row<E> row{source.data + i * source.row_stride, source.col_stride,
                              task.class_means ? task.class_means + source.first_class : nullptr,
                              centred && present ? task.row_means[s * task.rows + i] : 0.0,
-                             present ? source.cols : 0};
+                             present ? static_cast<int>(source.cols) : 0};
             const Factors factors = factors_of(row, source, lane, centred);
             const unsigned zeros = __ballot_sync(all_lanes, factors.zero && present && lane == 0);
             if (thread % 32 == 0 && zeros != 0) atomicAdd(&task.models[s].zeros, __popc(zeros));
@@ -344,8 +345,7 @@ std::vector<Run> runs_of(const std::vector<Matrix>& models, Word word, std::int6
             runs.back().distance = distance;
             ++runs.back().count;
         } else {
-            const auto cols = static_cast<std::int32_t>(m.cols);
-            const Source source{m.data, m.row_stride, m.col_stride, classes, cols, {}};
+            const Source source{m.data, m.row_stride, m.col_stride, classes, m.cols, {}};
             runs.push_back({source, 0, offset, static_cast<std::int32_t>(words), 1,
                             static_cast<std::int32_t>(s)});
         }
