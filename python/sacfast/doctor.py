@@ -78,9 +78,14 @@ def _cuda(info: dict[str, Any]) -> Finding:
         return Finding("CUDA module", "absent", str(cuda["reason"]))
     if not cuda["loaded"]:
         return Finding("CUDA module", "broken", str(cuda["reason"]))
-    devices = ", ".join(device["name"] for device in cuda["devices"]) or "no device"
-    kernels = "" if cuda["kernels"] else "; device query only, all arithmetic runs on the CPU"
-    return Finding("CUDA module", "ok", f"toolkit {cuda['toolkit']}, {devices}{kernels}")
+    devices = ", ".join(
+        f"{device['name']} ({'.'.join(map(str, device['compute_capability']))}, "
+        f"float32 by {device['product']})"
+        for device in cuda["devices"]
+    )
+    found = devices or f"no GPU here: {cuda['reason']}"
+    built = f"toolkit {cuda['toolkit']}, built for {cuda['architectures']}"
+    return Finding("CUDA module", "ok", f"{built}; {found}")
 
 
 def _package(module: str, package: str, purpose: str, *, extra: str | None = None) -> Finding:

@@ -246,6 +246,10 @@ def test_memory_of_another_device_is_refused(outputs):
         r"device 10.*pass outputs.cpu\(\)",
     ):
         correlation(Foreign(outputs, device=(10, 0)))
+    with pytest.raises(
+        BackendError, match=r'must be in CPU memory for backend="cpu", got a tensor on cuda:0'
+    ):
+        correlation(Foreign(outputs, device=(2, 0)), backend="cpu")
     labels = np.zeros((3, 9), int)
     for call, argument, value in (
         (label_correlation, "labels", labels),
@@ -274,10 +278,6 @@ def test_backends(outputs, call):
         BackendError, match=r'must be on a GPU for backend="cuda", got an array in CPU memory'
     ):
         call(outputs, backend="cuda")
-    with pytest.raises(
-        BackendError, match=r'must be in CPU memory for backend="cpu", got a tensor on cuda:0'
-    ):
-        call(Foreign(outputs, device=(2, 0)), backend="cpu")
     with pytest.raises(ArgumentError, match='must be one of "auto", "cpu", "cuda", got \'gpu\''):
         call(outputs, backend="gpu")
 

@@ -81,12 +81,8 @@ def cuda() -> Any:
     import sacfast
 
     state = core().build_facts()["cuda"]
-    if state != "built":
-        raise BackendError(
-            f"sacfast: there are no CUDA kernels here, {state}",
-            hint="install the package again with SACFAST_CUDA=ON",
-        )
-    module = _load("_cuda", _AGAIN)
+    cure = _AGAIN if state == "built" else f"install with SACFAST_CUDA=ON ({state})"
+    module = _load("_cuda", cure)
     version = module.build_facts().get("version")
     if version != sacfast.__version__:
         raise BackendError(
@@ -122,12 +118,12 @@ def devices() -> list[dict[str, Any]]:
 
 
 def _cuda_facts() -> dict[str, Any]:
-    state = core().build_facts()["cuda"]
-    if state != "built":
-        return {"built": False, "reason": state}
     try:
         module = cuda()
     except BackendError as error:
+        state = core().build_facts()["cuda"]
+        if state != "built":
+            return {"built": False, "reason": state}
         return {"built": True, "loaded": False, "reason": str(error)}
     return {"built": True, "loaded": True, "kernels": True, **module.build_facts(), **_devices()}
 

@@ -338,8 +338,8 @@ def _check_out(function: str, shape: tuple[int, ...], inputs: tuple[Array, ...],
     if isinstance(out, np.ndarray):
         writable, aligned = out.flags.writeable, out.flags.aligned and out.dtype.isnative
     else:
-        writable, aligned = given.is_torch and not out.is_neg(), True
-        if given.is_torch and out.requires_grad:
+        writable, aligned = is_torch(out) and not out.is_neg(), True
+        if is_torch(out) and out.requires_grad:
             raise ArgumentError(
                 f"{function}: `out` must be a tensor that needs no gradient, got one that does",
                 hint="pass out.detach()",

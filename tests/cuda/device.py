@@ -1,0 +1,121 @@
+"""A GPU for the Python side: tensors in the simulator's memory that pass for CUDA tensors.
+
+`SimulatedDevice` stands behind sacfast.kernels._device, the only place of the kernels that asks
+PyTorch about GPUs: whoever takes memory gets the simulator's, and whatever tensor lies there is
+"on" the GPU, views included. PyTorch itself computes with such tensors on the CPU.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import sys
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from sacfast.errors import DeviceMemoryError
+from sacfast.kernels import _device, _native
+
+REAL = {
+    name: getattr(_device, name)
+    for name in ("index_of", "from_dlpack", "stream", "empty", "float32_rows")
+}
+
+
+class SimulatedDevice:
+    """What sacfast sees of the GPUs of a `Simulator`.
+
+    Attributes:
+        streams: The current stream of each device.
+        taken: (function, shape, dtype, device) of every allocation that sacfast made.
+        free: Bytes that a device has left to give.
+        kept: Where it is a list, all memory that sacfast takes stays allocated in it.
+    """
+
+    def __init__(self, simulator: Any) -> None:
+        self.simulator = simulator
+        self.streams: dict[int, int] = {}
+        self.taken: list[tuple[str, tuple[int, ...], str, int]] = []
+        self.free = 8 << 30
+        self.kept: list[Any] | None = None
+        self._blocks: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+        self._device_of: dict[int, int] = {}
+
+    # ---- what sacfast.kernels._device does ------------------------------------------------------
+
+    def index_of(self, tensor: torch.Tensor) -> int | None:
+        address = tensor.untyped_storage().data_ptr()
+        return self._device_of[address] if address in self._blocks else None
+
+    def from_dlpack(self, value: Any) -> torch.Tensor:
+        tensor: torch.Tensor = value.tensor
+        return tensor
+
+    def stream(self, device: int) -> int:
+        return self.streams.get(device, 0)
+
+    def empty(self, function: str, shape: tuple[int, ...], dtype: str, device: int) -> torch.Tensor:
+        self.taken.append((function, shape, dtype, device))
+        kind = getattr(torch, dtype)
+        size = math.prod(shape) * kind.itemsize
+        if size > self.free:
+            raise DeviceMemoryError(function, f"cuda:{device}", size, self.free, 8 << 30)
+        made = self._made(shape, kind, device)
+        if self.kept is not None:
+            self.kept.append(made)
+        return made
+
+    def float32_rows(self, function: str, tensor: torch.Tensor, device: int) -> torch.Tensor:
+        rows: torch.Tensor = REAL["float32_rows"](function, tensor, device)
+        self.written(rows)
+        return rows
+
+    # ---- for tests ------------------------------------------------------------------------------
+
+    def tensor(self, values: Any, device: int = 0) -> torch.Tensor:
+        """A tensor on the device with the values and the type of an array or tensor."""
+        given = torch.as_tensor(values)
+        placed = self._made(tuple(given.shape), given.dtype, device)
+        placed.copy_(given)
+        return self.written(placed)
+
+    def written(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Says that what the CPU has written there counts as written."""
+        storage = tensor.untyped_storage()
+        self.simulator.mark_written(storage.data_ptr(), storage.nbytes())
+        return tensor
+
+    def on(self, tensor: Any) -> bool:
+        return isinstance(tensor, torch.Tensor) and self.index_of(tensor) is not None
+
+    def _made(self, shape: tuple[int, ...], kind: torch.dtype, device: int) -> torch.Tensor:
+        size = max(math.prod(shape), 1) * kind.itemsize
+        block = self.simulator.empty((size,), np.uint8, device)
+        memory = (ctypes.c_char * size).from_address(block.address)
+        memory.block = block  # lives as long as a tensor lies there
+        self._blocks[block.address] = block
+        self._device_of[block.address] = device
+        return torch.frombuffer(memory, dtype=kind)[: math.prod(shape)].view(shape)
+
+
+def installed(simulator: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedDevice]:
+    """Puts the simulator in the GPU's place for one test."""
+    device = SimulatedDevice(simulator)
+    for name in REAL:
+        monkeypatch.setattr(_device, name, getattr(device, name))
+    monkeypatch.setitem(sys.modules, "sacfast._cuda", simulator.cuda)
+    forget()
+    yield device
+    monkeypatch.undo()
+    forget()
+
+
+def forget() -> None:
+    """What is known about the module and the devices is asked again."""
+    _native.cuda.cache_clear()
+    _native._devices.cache_clear()
