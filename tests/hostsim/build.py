@@ -175,22 +175,23 @@ def compiled(
 
 
 def objects(
-    tree: Tree, mode: str, sources: Sequence[str], *, level: str = "-O2", bind: bool = True
+    tree: Tree, mode: str, sources: Sequence[str], *, bind: bool = True, alone: bool = False
 ) -> list[Path]:
-    """The objects of `sources` (names in the tree), the binding's and the simulator's own."""
+    """The objects of `sources` (names in the tree), and unless `alone` those of the binding and
+    of the simulator."""
     hooked = HOOKED if mode == "check" else []
     includes = [HERE / "include", tree.folder]
     jobs: list[tuple[Path, list[str], list[Path], list[str]]] = []
     for name in sources:
         parts = [x for item in sorted(tree.closure(name).items()) for x in item]
-        jobs.append((tree.folder / name, [level, *hooked], includes, parts))
-    if bind:
+        jobs.append((tree.folder / name, ["-O2", *hooked], includes, parts))
+    if bind and not alone:
         parts = [x for item in sorted(tree.closure("bind_cuda.cpp").items()) for x in item]
         flags = ["-O1", "-Wno-attributes", *python_flags()]
         jobs.append((tree.folder / "bind_cuda.cpp", flags, includes, parts))
     own = ["-DHOSTSIM_CHECK"] if mode == "check" else []
     for path in sorted(HERE.glob("*.cpp")):
-        if mode == "check" or path.name != "hooks.cpp":
+        if not alone and (mode == "check" or path.name != "hooks.cpp"):
             jobs.append((path, ["-O2", *own], [HERE / "include", HERE], []))
     with ThreadPoolExecutor(JOBS) as pool:
         return list(pool.map(lambda job: compiled(*job), jobs))
@@ -210,14 +211,17 @@ def module(
     sources: Sequence[str] = (),
     *,
     changes: Mapping[Path, str] | None = None,
-    level: str = "-O2",
+    changed: Sequence[str] = (),
 ) -> Path:
     """The extension module _cuda, simulated: the path of a file that importlib can load.
 
-    With `sources` only these kernels are in it; what calls others fails when it does.
+    With `sources` only these kernels are in it; what calls others fails when it does. With
+    `changes`, texts in place of files, the kernels `changed` are compiled from them.
     """
-    tree = Tree(changes)
-    parts = objects(tree, mode, sources or tree.kernels(), level=level)
+    tree = Tree()
+    parts = objects(tree, mode, [name for name in sources or tree.kernels() if name not in changed])
+    if changed:
+        parts += objects(Tree(changes), mode, changed, alone=True)
     folder = BUILD / f"{mode}-{digest(part.name for part in parts)}"
     return linked(folder / "_cuda.so", parts, ["-shared"])
 

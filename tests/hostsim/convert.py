@@ -12,7 +12,8 @@ from __future__ import annotations
 import re
 
 COMMENT = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
-SHARED = re.compile(r"__shared__\s+(?:alignas\s*\(([^()]*)\)\s*)?([^;]*);")
+ALIGNED = r"(?:(?:alignas|__align__)\s*\(([^()]*)\)\s*)?"
+SHARED = re.compile(ALIGNED + r"\b__shared__\s+" + ALIGNED + r"([^;]*);")
 DECLARATOR = re.compile(r"(.*?)\s*\b(\w+)\s*((?:\[[^\]]*\]\s*)*)", re.S)
 GRID_CONSTANT = re.compile(
     r"(?:__grid_constant__\s+const|const\s+__grid_constant__)\s+([\w:]+(?:<[^()]*?>)?)\s+(\w+)"
@@ -40,7 +41,7 @@ def split(text: str) -> list[str]:
 
 
 def shared(match: re.Match[str]) -> str:
-    alignment, declarators = match.group(1) or "1", split(match.group(2))
+    alignment, declarators = match.group(1) or match.group(2) or "1", split(match.group(3))
     kind, replaced = "", []
     for declarator in declarators:
         found = DECLARATOR.fullmatch(declarator)

@@ -215,6 +215,7 @@ void access(const void* address, std::size_t n, bool writes, bool atomic, const 
     Record now{
         block.serial, block.epoch, thread->warp_epoch, static_cast<std::uint16_t>(thread->index), 0,
         atomic};
+    bool all_known = true, none_known = true;
     for_words(p, n, [&](Cell& cell, std::uint8_t bytes) {
         now.bytes = bytes;
         if ((cell.pending & bytes) != 0) {
@@ -222,11 +223,8 @@ void access(const void* address, std::size_t n, bool writes, bool atomic, const 
                        " memory that an asynchronous copy is still to write",
                    code);
         }
-        if ((!writes || atomic) && (cell.known & bytes) != bytes) {
-            report(std::string("a read of ") + name_of_memory(p) +
-                       " memory that was never written, by " + where(),
-                   code);
-        }
+        all_known = all_known && (cell.known & bytes) == bytes;
+        none_known = none_known && (cell.known & bytes) == 0;
         if (!ordered(cell.write, now)) report_race(p, kind, "write", cell.write, code);
         if (writes) {
             for (const Record* read : {&cell.read, &cell.lane_read, &cell.warp_read}) {
@@ -237,6 +235,12 @@ void access(const void* address, std::size_t n, bool writes, bool atomic, const 
             remember_read(cell, now);
         }
     });
+    // A copy of a whole structure takes its padding along.
+    if ((!writes || atomic) && (n <= 16 ? !all_known : none_known)) {
+        report(std::string("a read of ") + name_of_memory(p) +
+                   " memory that was never written, by " + where(),
+               code);
+    }
     maybe_preempt();
 }
 
