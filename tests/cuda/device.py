@@ -1,8 +1,9 @@
-"""A GPU for the Python side: tensors in the simulator's memory that pass for CUDA tensors.
+"""A GPU for the Python side: a real one, or tensors in the simulator's memory that pass for it.
 
 `SimulatedDevice` stands behind sacfast.kernels._device, the only place of the kernels that asks
 PyTorch about GPUs: whoever takes memory gets the simulator's, and whatever tensor lies there is
-"on" the GPU, views included. PyTorch itself computes with such tensors on the CPU.
+"on" the GPU, views included. PyTorch itself computes with such tensors on the CPU. `RealDevice`
+does for a GPU what tests ask of either.
 """
 
 from __future__ import annotations
@@ -10,13 +11,16 @@ from __future__ import annotations
 import ctypes
 import math
 import sys
+import warnings
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from sacfast.errors import DeviceMemoryError
 from sacfast.kernels import _device, _native
@@ -101,6 +105,117 @@ class SimulatedDevice:
         self._blocks[block.address] = block
         self._device_of[block.address] = device
         return torch.frombuffer(memory, dtype=kind)[: math.prod(shape)].view(shape)
+
+    def on_host(self, tensor: torch.Tensor) -> Any:
+        return tensor.numpy()
+
+    @contextmanager
+    def nobody_waits(self, *, computing: bool) -> Iterator[None]:
+        """Fails where PyTorch is asked for more than views and copies on the stream.
+
+        Args:
+            computing: PyTorch may compute too, with what never waits.
+        """
+        allowed = ON_THE_STREAM | (ARITHMETIC if computing else set())
+        with _Watch() as watch:
+            yield
+        assert watch.ran <= allowed, watch.ran - allowed
+
+    def captured(self, call: Callable[[], torch.Tensor]) -> tuple[torch.Tensor, Callable[[], Any]]:
+        """What `call` gives, and what launches its kernels again, in the same memory."""
+        recorder = _Recorder(self.simulator.cuda)
+        before, self.kept = sys.modules["sacfast._cuda"], []
+        sys.modules["sacfast._cuda"] = recorder  # type: ignore[assignment]
+        forget()
+        try:
+            result = call()
+        finally:
+            sys.modules["sacfast._cuda"] = before
+            forget()
+
+        def replay() -> None:
+            for function, arguments in recorder.calls:
+                function(*arguments)
+
+        return result, replay
+
+
+class RealDevice:
+    """The same of a GPU."""
+
+    def tensor(self, values: Any, device: int = 0) -> torch.Tensor:
+        return torch.as_tensor(values).to(f"cuda:{device}")
+
+    def on(self, tensor: Any) -> bool:
+        return isinstance(tensor, torch.Tensor) and tensor.is_cuda
+
+    def on_host(self, tensor: torch.Tensor) -> Any:
+        return tensor.cpu().numpy()
+
+    @contextmanager
+    def nobody_waits(self, *, computing: bool) -> Iterator[None]:
+        """Fails where PyTorch waits for the device."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # PyTorch: not every wait is seen
+            torch.cuda.set_sync_debug_mode("error")
+        try:
+            yield
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+    def captured(self, call: Callable[[], torch.Tensor]) -> tuple[torch.Tensor, Callable[[], Any]]:
+        """What `call` gives, captured in a CUDA graph, and what replays that."""
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):  # kernels are loaded before a capture
+            call()
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            result = call()
+        graph.replay()
+        return result, graph.replay
+
+
+#: Views and copies on the device; what asks the device for a number is none of these.
+ON_THE_STREAM = {"detach", "view", "slice", "select", "as_strided", "copy_", "alias", "unbind"}
+#: The rbf kernel's arithmetic, none of which waits either.
+ARITHMETIC = {
+    "_to_copy", "mean", "sub", "add", "abs", "amax", "gt", "where", "ones_like", "div", "full_like",
+    "triu_indices", "_cdist_forward", "index", "mul", "pow", "exp", "sort", "eq", "isnan",
+    "bitwise_not", "logical_not", "neg", "new_ones", "empty", "fill_", "scalar_tensor",
+}  # fmt: skip
+
+
+class _Watch(TorchDispatchMode):
+    """Which operations PyTorch itself runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ran: set[str] = set()
+
+    def __torch_dispatch__(self, op: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.ran.add(op.overloadpacket.__name__)
+        return op(*args, **(kwargs or {}))
+
+
+class _Recorder:
+    """Passes calls of kernels on, and keeps them: what the capture of a graph keeps."""
+
+    def __init__(self, module: Any) -> None:
+        self._module, self.__spec__ = module, module.__spec__
+        self.calls: list[tuple[Any, tuple[Any, ...]]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        function = getattr(self._module, name)
+        if name not in _native.CUDA_KERNELS:
+            return function
+
+        def recorded(*arguments: Any) -> None:
+            self.calls.append((function, arguments))
+            function(*arguments)
+
+        return recorded
 
 
 def installed(simulator: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedDevice]:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 _MOST_THREADS = 1024  # that the environment may ask for
 _AGAIN = "install the package again: its modules are of different builds, or not all there"
-_CUDA_KERNELS = (
+#: What a whole `_cuda` holds.
+CUDA_KERNELS = (
     "correlation",
     "correlation_distance",
     "correlation_products",
@@ -90,7 +91,7 @@ def cuda() -> Any:
             f"got {version}",
             hint=_AGAIN,
         )
-    lacking = [name for name in _CUDA_KERNELS if not hasattr(module, name)]
+    lacking = [name for name in CUDA_KERNELS if not hasattr(module, name)]
     if lacking:
         raise BackendError(
             f"sacfast: the module `sacfast._cuda` must have all kernels, lacks {lacking[0]}",
