@@ -11,7 +11,12 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 PYTHON = ("python", "tests", "benchmarks")
-CPP = sorted(p for p in (ROOT / "csrc").rglob("*") if p.suffix in (".h", ".cpp", ".cu", ".cuh"))
+CPP = sorted(
+    path
+    for folder in ("csrc", "tests/hostsim")
+    for path in (ROOT / folder).rglob("*")
+    if path.suffix in (".h", ".cpp", ".cu", ".cuh")
+)
 
 
 @pytest.mark.parametrize(

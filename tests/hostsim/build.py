@@ -19,6 +19,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -71,7 +72,9 @@ def execute(command: Sequence[str]) -> None:
 
 def produced(path: Path, command: Sequence[str], then: Sequence[str] = ()) -> Path:
     """`path`, made by `command` + [file] (and `then` + [file]) unless it is there."""
-    if not path.exists():
+    if path.exists():
+        os.utime(path)
+    else:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
             made = Path(scratch) / path.name
@@ -85,8 +88,9 @@ def produced(path: Path, command: Sequence[str], then: Sequence[str] = ()) -> Pa
 class Tree:
     """csrc/ as the simulator's compiler sees it. `changes` are texts in place of files."""
 
-    def __init__(self, changes: Mapping[Path, str] | None = None) -> None:
+    def __init__(self, changes: Mapping[Path, str] | None = None, into: Path = BUILD) -> None:
         changes = changes or {}
+        self.into = into
         self.texts: dict[str, str] = {}
         for path in sorted(CSRC.rglob("*")):
             if path.suffix not in (".h", ".cuh", ".cu", ".cpp") or path.is_relative_to(
@@ -97,8 +101,10 @@ class Tree:
             if path.is_relative_to(CSRC / "cuda"):
                 text = convert(text, str(path.relative_to(ROOT)))
             self.texts[str(path.relative_to(CSRC))] = text
-        self.folder = BUILD / "sources" / digest(x for item in self.texts.items() for x in item)
-        if not self.folder.exists():
+        self.folder = into / "sources" / digest(x for item in self.texts.items() for x in item)
+        if self.folder.exists():
+            os.utime(self.folder)
+        else:
             self._write()
 
     def _write(self) -> None:
@@ -162,13 +168,17 @@ def python_flags() -> list[str]:
 
 
 def compiled(
-    source: Path, flags: Sequence[str], includes: Sequence[Path], parts: Iterable[str]
+    source: Path,
+    flags: Sequence[str],
+    includes: Sequence[Path],
+    parts: Iterable[str],
+    into: Path = BUILD,
 ) -> Path:
     command = [compiler(), *COMMON, *WARNINGS, *flags]
     name = digest([*command, *parts, simulator_digest(), compiler_digest()])
     include = [f"-I{path}" for path in includes]
     return produced(
-        BUILD / "objects" / f"{source.stem}-{name}.o",
+        into / "objects" / f"{source.stem}-{name}.o",
         [*command, *include, "-x", "c++", "-c", str(source), "-o"],
         ["objcopy", *RENAMED] if HOOKED[0] in flags else [],
     )
@@ -194,7 +204,7 @@ def objects(
         if not alone and (mode == "check" or path.name != "hooks.cpp"):
             jobs.append((path, ["-O2", *own], [HERE / "include", HERE], []))
     with ThreadPoolExecutor(JOBS) as pool:
-        return list(pool.map(lambda job: compiled(*job), jobs))
+        return list(pool.map(lambda job: compiled(*job, into=tree.into), jobs))
 
 
 def linked(path: Path, parts: Sequence[Path], flags: Sequence[str]) -> Path:
@@ -212,18 +222,29 @@ def module(
     *,
     changes: Mapping[Path, str] | None = None,
     changed: Sequence[str] = (),
+    into: Path = BUILD,
 ) -> Path:
     """The extension module _cuda, simulated: the path of a file that importlib can load.
 
     With `sources` only these kernels are in it; what calls others fails when it does. With
-    `changes`, texts in place of files, the kernels `changed` are compiled from them.
+    `changes`, texts in place of files, the kernels `changed` are compiled from them, `into` a
+    folder of their own.
     """
     tree = Tree()
     parts = objects(tree, mode, [name for name in sources or tree.kernels() if name not in changed])
     if changed:
-        parts += objects(Tree(changes), mode, changed, alone=True)
-    folder = BUILD / f"{mode}-{digest(part.name for part in parts)}"
+        parts += objects(Tree(changes, into), mode, changed, alone=True)
+    folder = into / f"{mode}-{digest(part.name for part in parts)}"
+    if not folder.exists():
+        prune()
     return linked(folder / "_cuda.so", parts, ["-shared"])
+
+
+def prune() -> None:
+    """Removes what nobody has used for two days."""
+    for path in [*BUILD.glob("*/*"), *BUILD.glob("*-*")]:
+        if path.exists() and time.time() - path.stat().st_mtime > 2 * 86400:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def library(source: Path, mode: str) -> Path:

@@ -2,7 +2,7 @@
 
     python tests/hostsim/drive.py MODULE correlation pairwise_distance
 
-prints the first objection, a finding of the judge or a wrong number, and exits 1; or exits 0. The
+prints the first objection, a finding of the judge or a wrong number, and exits 3; or exits 0. The
 mutation test runs it on modules from which a barrier, a guard or a wait was taken.
 """
 
@@ -26,6 +26,9 @@ from tests.hostsim.simulator import DeviceArray, Simulator, open_module
 TOLERANCE = {"fma": 1e-5, "tf32x3": 1e-5, "bfloat16": 2e-2}
 ORDERS = [(0, 0), (1, 0), (7, 0), (8, 6)]  # seed, preempt
 PRODUCTS = ("fma", "tf32x3", "bfloat16")
+
+
+OBJECTED = 3  # the exit status
 
 
 class Objection(Exception):
@@ -313,9 +316,10 @@ def objection(simulator: Simulator, functions: list[str]) -> str | None:
 
 def main() -> int:
     found = objection(open_module(Path(sys.argv[1])), sys.argv[2:] or list(CASES))
-    if found is not None:
-        print(found)
-    return 0 if found is None else 1
+    if found is None:
+        return 0
+    print(found)
+    return OBJECTED
 
 
 if __name__ == "__main__":

@@ -46,6 +46,7 @@ struct Cell {
 struct Allocation {
     std::size_t bytes;
     int device;
+    bool known;  // all of it was written, whatever the cells say
 };
 
 char* map_addresses(std::size_t bytes) {
@@ -144,16 +145,18 @@ void remember_write(Cell& cell, const Record& now) {
     cell.known |= now.bytes;
 }
 
-// Bounds. False where the access is too wild to go on.
+// Bounds. Ends the launch where the access is too wild to go on; says whether all is known to have
+// been written.
 bool judge_bounds(const char* p, std::size_t n, const char* kind, const void* code) {
     if (in_arena(p)) {
         for (const auto& [tag, variable] : variables) {
-            if (p >= variable.at && p + n <= variable.at + variable.bytes) return true;
+            if (p >= variable.at && p + n <= variable.at + variable.bytes) return false;
         }
         report("out of bounds: a " + std::string(kind) + " of " + std::to_string(n) +
                    " bytes of shared memory by " + where(),
                code);
-        return p + n <= arena + arena_bytes;
+        if (p + n > arena + arena_bytes) abandon("the launch ends after a wild access");
+        return false;
     }
     const auto found = allocation_before(p);
     const std::size_t offset = found == allocations.end() ? 0 : p - found->first;
@@ -164,7 +167,7 @@ bool judge_bounds(const char* p, std::size_t n, const char* kind, const void* co
                        std::to_string(block.device),
                    code);
         }
-        return true;
+        return found->second.known;
     }
     report("out of bounds: a " + std::string(kind) + " of " + std::to_string(n) +
                " bytes of device memory by " + where() +
@@ -173,7 +176,7 @@ bool judge_bounds(const char* p, std::size_t n, const char* kind, const void* co
                     : ", " + std::to_string(offset) + " bytes into an allocation of " +
                           std::to_string(found->second.bytes)),
            code);
-    return true;
+    return false;
 }
 
 // The CPU's own memory: a kernel may read its arguments and constants of the program, no more.
@@ -205,7 +208,7 @@ void access(const void* address, std::size_t n, bool writes, bool atomic, const 
     if (!in_window(p) && !in_arena(p)) return judge_elsewhere(p, n, writes, code);
 
     const char* kind = writes ? "write" : "read";
-    if (!judge_bounds(p, n, kind, code)) abandon("the launch ends after a wild access");
+    const bool known = judge_bounds(p, n, kind, code);
     if (reinterpret_cast<std::uintptr_t>(p) % alignment != 0) {
         report("misaligned: a " + std::string(kind) + " of " + std::to_string(n) + " bytes by " +
                    where(),
@@ -236,7 +239,7 @@ void access(const void* address, std::size_t n, bool writes, bool atomic, const 
         }
     });
     // A copy of a whole structure takes its padding along.
-    if ((!writes || atomic) && (n <= 16 ? !all_known : none_known)) {
+    if (!known && (!writes || atomic) && (n <= 16 ? !all_known : none_known)) {
         report(std::string("a read of ") + name_of_memory(p) +
                    " memory that was never written, by " + where(),
                code);
@@ -252,7 +255,7 @@ void* allocate(std::size_t bytes, int device) {
     char* at = window_top;
     window_top += reach;
     if (bytes <= poison_at_most) std::memset(at, 0xff, bytes + canary_bytes);
-    allocations[at] = {bytes, device};
+    allocations[at] = {bytes, device, false};
     allocated_bytes += bytes;
     return at;
 }
@@ -283,9 +286,14 @@ void check_canaries() {
 }
 
 void mark_written(const void* address, std::size_t bytes) {
-    if (!checked || !in_window(static_cast<const char*>(address))) return;
-    for_words(static_cast<const char*>(address), bytes,
-              [](Cell& cell, std::uint8_t which) { cell.known |= which; });
+    const char* p = static_cast<const char*>(address);
+    if (!checked || !in_window(p)) return;
+    const auto found = allocations.find(const_cast<char*>(p));
+    if (found != allocations.end() && bytes == found->second.bytes) {
+        found->second.known = true;
+        return;
+    }
+    for_words(p, bytes, [](Cell& cell, std::uint8_t which) { cell.known |= which; });
 }
 
 std::size_t live_allocations() { return allocations.size(); }

@@ -17,6 +17,7 @@ import argparse
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,9 +26,11 @@ from pathlib import Path
 
 if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parent.parent.parent)
+    sys.path.insert(1, str(Path(sys.path[0]) / "python"))
 
 from tests.hostsim import build
 from tests.hostsim.convert import matching, without_comments
+from tests.hostsim.drive import OBJECTED
 
 HERE = Path(__file__).resolve().parent
 CUDA = build.CSRC / "cuda"
@@ -134,20 +137,21 @@ def drive(module: Path, functions: list[str]) -> str | None:
         return "it takes too long"
     if run.returncode == 0:
         return None
+    if run.returncode == OBJECTED:
+        return run.stdout.strip()
     if run.returncode < 0:
         return f"it dies of signal {-run.returncode}"
-    return (run.stdout.strip() or run.stderr.strip()).splitlines()[-1]
+    raise RuntimeError(f"drive.py itself fails: {run.stderr}")
 
 
 def verdict(mutant: Mutant, kernels: list[str]) -> str | None:
     """The first objection to a mutant by any of the kernels that it changes."""
     for kernel in kernels:
-        try:
-            module = build.module("check", changes={mutant.path: mutant.text}, changed=[kernel])
-        except build.BuildError as error:
-            return f"it does not compile: {str(error).splitlines()[1]}"
-        if found := drive(module, driven_by(kernel)):
-            return found
+        with tempfile.TemporaryDirectory() as scratch:
+            changes = {mutant.path: mutant.text}
+            module = build.module("check", changes=changes, changed=[kernel], into=Path(scratch))
+            if found := drive(module, driven_by(kernel)):
+                return found
     return None
 
 
