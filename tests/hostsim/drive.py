@@ -15,7 +15,6 @@ from typing import Any
 
 if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parent.parent.parent)
-    sys.path.insert(1, str(Path(sys.path[0]) / "python"))
 
 import numpy as np
 

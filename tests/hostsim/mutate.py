@@ -26,7 +26,6 @@ from pathlib import Path
 
 if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parent.parent.parent)
-    sys.path.insert(1, str(Path(sys.path[0]) / "python"))
 
 from tests.hostsim import build
 from tests.hostsim.convert import matching, without_comments
