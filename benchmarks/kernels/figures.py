@@ -52,13 +52,13 @@ def main(arguments: list[str] | None = None) -> None:
         path.write_text(between_marks(path.read_text(encoding="utf-8"), written), encoding="utf-8")
 
 
-def between_marks(text: str, written: str) -> str:
+def between_marks(text: str, written: str, marks: tuple[str, str] = MARKS) -> str:
     """The text with what stands between the marks replaced.
 
     Raises:
         ValueError: If it does not have each mark once.
     """
-    first, last = MARKS
+    first, last = marks
     if text.count(first) != 1 or text.count(last) != 1:
         raise ValueError(f"the document must hold {first.strip()} and {last.strip()} once each")
     head, rest = text.split(first)
@@ -75,7 +75,7 @@ def _standing(one: dict[str, Any], name: str = "sacfast") -> summary.Standing:
     return next(s for s in summary.standings(one) if s.name == name)
 
 
-def _markdown(header: list[str], rows: list[list[str]]) -> str:
+def markdown(header: list[str], rows: list[list[str]]) -> str:
     align = ["---", *["--:"] * (len(header) - 1)]
     lines = [header, align, *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
@@ -116,7 +116,7 @@ def short_table(results: dict[str, Any]) -> str:
     return (
         "\n![Every shape: sacfast, the best PyTorch and the best other library, over a Python loop]"
         "(docs/figures/kernels.svg)\n\n"
-        f"{_markdown(header, rows)}\n{words}\n\n"
+        f"{markdown(header, rows)}\n{words}\n\n"
     )
 
 
@@ -154,7 +154,7 @@ def long_table(results: dict[str, Any]) -> str:
                 more = _standing(one, own.name)
                 cells += [duration(more.seconds), times(own.seconds / more.seconds)]
             rows.append([*cells, f"{own.error:.0e}" if own.group != "limit" else ""])
-        parts.append(f"\n### {label}\n\n{_markdown(header, rows)}{certified(races[0])}")
+        parts.append(f"\n### {label}\n\n{markdown(header, rows)}{certified(races[0])}")
     parts.append("\n### Limits\n\n")
     header = ["10⁹ a second", "level", "instructions", *(f"{count} threads" for count in counts)]
     together = zip(*(results["limits"][str(count)] for count in counts), strict=True)
@@ -162,13 +162,13 @@ def long_table(results: dict[str, Any]) -> str:
         [r[0]["kind"], r[0]["level"], r[0]["sequence"], *(digits(x["rate"] / 1e9) for x in r)]
         for r in together
     ]
-    parts.append(_markdown(header, rows))
+    parts.append(markdown(header, rows))
     parts.append("\n### Peak memory of `correlation_distance` beyond inputs and result\n\n")
     rows = [
         ["({S}, {N}, {C}), {V} sources".format(**peak), f"{peak['megabytes']:g} MB"]
         for peak in results["peak_memory"]
     ]
-    parts.append(_markdown(["outputs", "peak"], rows) + "\n")
+    parts.append(markdown(["outputs", "peak"], rows) + "\n")
     return "".join(parts)
 
 

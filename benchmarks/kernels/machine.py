@@ -24,8 +24,7 @@ def facts() -> dict[str, Any]:
     built = build_info()
     return {
         "machine": {
-            "cpu": _field("/proc/cpuinfo", "model name"),
-            "cores": len(os.sched_getaffinity(0)),
+            **processor(),
             "caches": _caches(),
             "ram_gb": round(int(_field("/proc/meminfo", "MemTotal").split()[0]) / 2**20),
             "level": core().level(),
@@ -37,9 +36,17 @@ def facts() -> dict[str, Any]:
             "python": platform.python_version(),
             "compiler of sacfast": built["compiler"],
             "compiler of the limits": compiler_version(),
-            **{name: _version(name) for name in PACKAGES},
+            **{name: version(name) for name in PACKAGES},
         },
-        "commit": _commit(),
+        "commit": commit("benchmarks/kernels"),
+    }
+
+
+def processor() -> dict[str, Any]:
+    """Its name, and how many cores this process may use."""
+    return {
+        "cpu": _field("/proc/cpuinfo", "model name"),
+        "cores": len(os.sched_getaffinity(0)),
     }
 
 
@@ -74,15 +81,16 @@ def _caches() -> dict[str, str]:
     return caches
 
 
-def _version(package: str) -> str | None:
+def version(package: str) -> str | None:
+    """Of an installed package."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
 
 
-def _commit() -> str | None:
-    """The commit, with a + where kernels or benchmarks were changed since; None outside git."""
+def commit(benchmark: str) -> str | None:
+    """The commit, with a + where kernels or the benchmark were changed since; None outside git."""
 
     def git(*arguments: str) -> str:
         run = subprocess.run(
@@ -91,7 +99,7 @@ def _commit() -> str | None:
         return run.stdout.strip()
 
     try:
-        changed = git("status", "--porcelain", "--", "csrc", "python", "benchmarks/kernels")
+        changed = git("status", "--porcelain", "--", "csrc", "python", benchmark)
         return git("rev-parse", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None

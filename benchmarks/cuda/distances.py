@@ -1,0 +1,129 @@
+"""Packed correlations to distances, mean |a - b|, with fixed others or all pairs.
+
+The authors compare full squares, two models at a time; a few of them are used again and again. A
+part of the work is a part of both sides' models where both are many.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import sacfast
+from benchmarks.cuda import data, device
+from benchmarks.cuda.race import FLOAT32_TOLERANCE, Runner, numbers
+from benchmarks.kernels.limits import Work
+from benchmarks.kernels.race import Contender, Contest, Missing, Read
+
+CLASSES = 10
+SQUARES = 20  # of the authors' matrices kept on either side
+FEW = 64  # models of `b` that are never taken in part
+
+
+def contest(A: int, N: int, B: int = 0) -> Contest:
+    """B = 0: all pairs of the A models among themselves."""
+    pairs = N * (N - 1) // 2
+    a = sacfast.correlation(data.outputs(A, N, CLASSES), center="none")
+    b = sacfast.correlation(data.outputs(B, N, CLASSES, 1), center="none") if B else a
+    columns = len(b)
+    left = device.upload(a)
+    right = device.upload(b) if B else left
+    distance = device.empty(A * columns)
+    tolerance = data.mean_tolerance(pairs)
+    power = 1 if 0 < B <= FEW else 2
+
+    @cache
+    def row(unit: int) -> NDArray[np.float64]:
+        some = max(1, (1 << 27) // (8 * pairs))
+        parts = [
+            np.abs(b[first : first + some].astype(np.float64) - a[unit]).mean(axis=1)
+            for first in range(0, columns, some)
+        ]
+        return np.concatenate(parts)
+
+    def width(count: int) -> int:
+        """Models of `b` that this many of `a` are compared with."""
+        return columns if power == 1 else max(1, count * columns // A)
+
+    def out(count: int) -> Any:
+        return distance[: count * width(count)].view(count, width(count))
+
+    def read(result: Any, count: int) -> Read:
+        for unit in sorted({0, count // 2, count - 1}):
+            yield unit, slice(width(count)), numbers(result[unit])
+
+    def means(result: Any, count: int) -> Read:
+        for unit, part, values in read(result, count):
+            yield unit, part, values / pairs
+
+    def own(count: int) -> Any:
+        others = right[: width(count)] if B else None
+        return sacfast.pairwise_distance(left[:count], others, out=out(count))
+
+    def by_cdist(count: int) -> Any:
+        return torch.cdist(left[:count], right[: width(count)], p=1.0)
+
+    def by_cpu(count: int) -> Any:
+        return sacfast.pairwise_distance(a[:count], b[: width(count)] if B else None)
+
+    def by_cuvs(library: Any) -> Contender:
+        from cuvs.common import Resources
+
+        resources = Resources(stream=device.stream_address())
+
+        def run(count: int) -> Any:
+            library.pairwise_distance(
+                left[:count],
+                right[: width(count)],
+                out=out(count),
+                metric="l1",
+                resources=resources,
+            )
+            return out(count)
+
+        return Runner("cuVS", "library", run, means, A, tolerance, power)
+
+    contenders: list[Contender | Missing] = [
+        Runner("sacfast", "sacfast", own, read, A, FLOAT32_TOLERANCE, power, product="fma"),
+        _loop(a, b, N, tolerance),
+        Runner("torch.cdist p=1", "torch", by_cdist, means, A, tolerance, power),
+        data.optional("cuvs.distance", "cuVS", "library", by_cuvs),
+        Runner("sacfast on the CPU", "cpu", by_cpu, read, A, data.OWN_TOLERANCE, power, cpu=True),
+    ]
+    compared = float(A) * columns if B else A * (A - 1) / 2
+    label = f"{A} × {B}" if B else f"all pairs of {A}"
+    return Contest(
+        "pairwise",
+        f"distances {label}, N = {N}",
+        {"A": A, "B": columns, "N": N, "symmetric": int(not B)},
+        Work(
+            differences=compared * pairs,
+            bytes_in=4 * pairs * (A + B),
+            bytes_out=4 * A * columns,
+        ),
+        lambda unit, part: row(unit)[part],
+        contenders,
+    )
+
+
+def _loop(a: NDArray[Any], b: NDArray[Any], N: int, tolerance: float) -> Runner:
+    """The authors' loop; a unit is one pair of models."""
+    left = device.upload(1 - sacfast.unpack(a[:SQUARES], N))
+    right = device.upload(1 - sacfast.unpack(b[:SQUARES], N))
+    of_each = len(right)
+
+    def run(count: int) -> Any:
+        for k in range(count):
+            i, j = divmod(k % (len(left) * of_each), of_each)
+            distance = torch.sum(torch.abs(left[i] - right[j])) / (N * N)
+        return distance
+
+    def read(result: Any, count: int) -> Read:
+        i, j = divmod((count - 1) % (len(left) * of_each), of_each)
+        yield i, slice(j, j + 1), np.asarray([float(result) * N / (N - 1)])
+
+    return Runner("authors' loop", "loop", run, read, len(a) * len(b), tolerance)
