@@ -1,0 +1,436 @@
+// Plan. An item is a group of 8 models and a 32 x 32 tile. Each of a block's 8 warps makes the tile
+// of one model (gram.cuh, eight slots) and leaves it in shared memory, 0 where there is no pair.
+// Then the tiles are dealt out anew: a thread takes 16 numbers of 4 models, so that a warp holds
+// half a tile of 4 models, and four rows of the fixed ones pass by, 16 bytes a load
+// (fixed_tiles.h). Warp w has models 4 (w % 2) .., half (w / 2 % 2) and every other four rows, w
+// / 4. A butterfly over the warp that halves the number of sums at every step leaves one of the 16
+// with each pair of lanes. Sums of the halves meet in shared memory; one float32 a (model, row,
+// tile) goes to scratch, and a second kernel adds the tiles in float64, one after the other.
+//
+// Why dealt out anew: a load of 16 bytes a lane takes 4 cycles of the L1 cache, and serves 4 models
+// x 4 numbers: 16 FMAs (or 32 additions), 4 cycles of the multiprocessor's FMA units with 128
+// lanes. A thread that kept its own model's 32 numbers would wait 4 times as long for the cache.
+// The 8 models of a block take each fixed number from the L2 cache once, 4 KB per 8192 FMAs.
+//
+// Items in the order (16 tiles, group, tile): blocks that run together share the fixed rows of a
+// few tiles in the L2 cache, and a group's unit rows are read for 16 tiles in a row.
+//
+// Why no 64 x 64 tiles: two models a block would fetch every fixed row four times as often.
+//
+// Numerics. A float32 sum of a tile: 16 FMAs one after the other, then 6 additions; of differences
+// the subtraction and 11 additions. Half a unit each: at most 22 (12) times 2^-24 of the sum of the
+// terms' absolute values, typically 2^-24. Padding adds exact zeros. Sums beyond 3.4e38 are
+// infinite. The order is that of the tiles and depends on N alone: same bits for any batch, scratch
+// and grid.
+
+#include "cuda/correlation_sums.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "cuda/fixed_tiles.h"
+#include "cuda/gram.cuh"
+#include "cuda/rounds.h"
+#include "cuda/tile_pairs.cuh"
+#include "cuda/unit_rows.h"
+
+namespace sacfast::cuda {
+namespace {
+
+constexpr int models_a_block = 8;     // one a warp
+constexpr int planes = 8;             // 16-byte pieces that a lane holds of a tile
+constexpr int models_a_thread = 4;    // while fixed rows pass
+constexpr int planes_a_thread = 4;    // likewise: half a tile
+constexpr int strip = 256;            // rows whose sums wait in shared memory
+constexpr int blocks_each = 2;        // per multiprocessor
+constexpr int batch = rows_together;  // rows that pass together
+constexpr int sums_a_thread = models_a_thread * batch;
+constexpr int tiles_together = 16;
+constexpr std::int64_t most_rows = 4096;          // laid out at a time: 16 MB a tile
+constexpr std::int64_t tile_bytes = 32 * 32 * 4;  // of a laid row
+constexpr int total_threads = 256;
+static_assert(sums_a_thread == 16, "the butterfly leaves one sum with two lanes");
+
+// What a number c of the correlation and a fixed one add; a sum of four at a time.
+struct Difference {
+    static constexpr bool has_squares = false;
+
+    static __device__ __forceinline__ void add(float& sum, const float4& c, const float4& fixed) {
+        sum += (fabsf(c.x - fixed.x) + fabsf(c.y - fixed.y)) +
+               (fabsf(c.z - fixed.z) + fabsf(c.w - fixed.w));
+    }
+};
+
+struct Multiple {
+    static constexpr bool has_squares = true;  // one more row: c itself
+
+    static __device__ __forceinline__ void add(float& sum, const float4& c, const float4& fixed) {
+        sum = fmaf(c.x, fixed.x, sum);
+        sum = fmaf(c.y, fixed.y, sum);
+        sum = fmaf(c.z, fixed.z, sum);
+        sum = fmaf(c.w, fixed.w, sum);
+    }
+};
+
+// The items of a launch. They are read from shared memory too: all that could be computed once and
+// kept would be, in registers.
+struct Walk {
+    int groups, tiles;
+    int first_tile, blocks;  // of the model's triangle
+};
+
+struct Task {
+    UnitRows units;
+    const float4* fixed;  // [tiles][laid rows][planes][32]
+    float* sums;          // [tiles][models][rows]
+    std::int64_t n;
+    Walk walk;
+    int models;
+    int laid, rows;  // rows: laid, and four more where there are squares, of which the first counts
+    bool rbf_normalised;
+};
+
+// What a block is at. It waits in shared memory, as registers are few while tiles are made.
+struct Item {
+    int model;  // the first of the group
+    int tile;   // of this launch
+    TilePlace place;
+};
+
+template <class Product>
+struct alignas(16) Shared {
+    union {
+        GramShared<Product, warp_tile> gram;
+        float4 tiles[models_a_block][planes][32];
+        float sums[2][models_a_block][strip + batch];  // [half]; the end parts models' banks
+    };
+    Item now;
+    Walk walk;
+};
+
+__device__ __forceinline__ Item item_at(const Walk& walk, int item) {
+    const int done = item / (walk.groups * tiles_together) * tiles_together;
+    const int rest = item - done * walk.groups, here = min(walk.tiles - done, tiles_together);
+    const int tile = done + rest % here;
+    return {rest / here * models_a_block, tile, place_of(walk.first_tile + tile, walk.blocks)};
+}
+
+// This warp's tile of one model, in shared memory.
+template <class Product>
+__device__ __forceinline__ void make_tile(const Task& task, Shared<Product>& shared) {
+    const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
+    const std::int64_t stride = task.units.stride;
+    Panels mine{task.units.words, task.units.words, stride, stride, 0};
+    if (within(shared.now.model + warp, task.models)) {
+        const UnitModel& unit = task.units.models[shared.now.model + warp];
+        const float* words = task.units.words + unit.offset;
+        mine.left = words + shared.now.place.row_block * warp_tile;
+        mine.right = words + shared.now.place.column_block * warp_tile;
+        mine.words = unit.words;
+    }
+    float tile[32];
+    gram<Product, warp_tile>(mine, task.units.most_words, shared.gram, tile);
+
+    const TilePlace place = shared.now.place;
+    const int above = place.row_block == place.column_block ? 0 : warp_tile;  // the diagonal
+    const int columns = static_cast<int>(task.n) - place.column_block * warp_tile;
+#pragma unroll
+    for (int e = 0; e < 32; ++e) {
+        const int row = Product::row(lane, e), column = Product::column(lane, e);
+        const bool pair = row < column + above && within(column, columns);
+        tile[e] = pair ? correlation_of(tile[e], task.rbf_normalised) : 0.0f;
+    }
+    __syncthreads();  // the panels of all warps are free
+#pragma unroll
+    for (int plane = 0; plane < planes; ++plane) {
+        shared.tiles[warp][plane][lane] = make_float4(tile[4 * plane], tile[4 * plane + 1],
+                                                      tile[4 * plane + 2], tile[4 * plane + 3]);
+    }
+}
+
+// One step of a butterfly: each lane keeps one half of the sums and adds its partner's.
+template <int kHalf>
+__device__ __forceinline__ void fold(float (&sums)[sums_a_thread], int lane) {
+    const bool upper = (lane & 2 * kHalf) != 0;
+#pragma unroll
+    for (int x = 0; x < kHalf; ++x) {
+        const float kept = upper ? sums[x + kHalf] : sums[x];
+        const float sent = upper ? sums[x] : sums[x + kHalf];
+        sums[x] = kept + __shfl_xor_sync(~0u, sent, 2 * kHalf);
+    }
+}
+
+// sums[lane / 2], added over the lanes.
+__device__ __forceinline__ float sum_of_lanes(float (&sums)[sums_a_thread], int lane) {
+    fold<8>(sums, lane);
+    fold<4>(sums, lane);
+    fold<2>(sums, lane);
+    fold<1>(sums, lane);
+    return sums[0] + __shfl_xor_sync(~0u, sums[0], 1);
+}
+
+template <class Product, class Term>
+__global__ void __launch_bounds__(gram_threads, blocks_each)
+    add_terms(__grid_constant__ const Task task) {
+    __shared__ Shared<Product> shared;
+    const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
+    const int first_model = warp % 2 * models_a_thread, half = warp / 2 % 2, turn = warp / 4;
+    if (threadIdx.x == 0) shared.walk = task.walk;
+    // In 32 bits: an item leaves 128 bytes of sums in scratch at the least.
+    for (int item = static_cast<int>(blockIdx.x); item < task.walk.groups * task.walk.tiles;
+         item += static_cast<int>(gridDim.x)) {
+        if (threadIdx.x == 0) shared.now = item_at(shared.walk, item);
+        __syncthreads();  // and the sums before were read
+        make_tile(task, shared);
+        __syncthreads();
+
+        float4 c[models_a_thread][planes_a_thread];
+#pragma unroll
+        for (int m = 0; m < models_a_thread; ++m) {
+#pragma unroll
+            for (int p = 0; p < planes_a_thread; ++p) {
+                c[m][p] = shared.tiles[first_model + m][half * planes_a_thread + p][lane];
+            }
+        }
+        const float4* fixed =
+            task.fixed +
+            (std::int64_t{shared.now.tile} * task.laid * planes + half * planes_a_thread) * 32 +
+            lane;
+#pragma unroll 1
+        for (int first = 0; first < task.rows; first += strip) {
+            const int last = min(first + strip, task.rows);
+            __syncthreads();  // the tiles, or the sums before, were read
+#pragma unroll 1
+            for (int row = first + turn * batch; row < last; row += 2 * batch) {
+                float sums[sums_a_thread] = {};
+                if (Term::has_squares && row == task.laid) {
+#pragma unroll
+                    for (int m = 0; m < models_a_thread; ++m) {
+#pragma unroll
+                        for (int p = 0; p < planes_a_thread; ++p) {
+                            Term::add(sums[batch * m], c[m][p], c[m][p]);
+                        }
+                    }
+                } else {
+#pragma unroll
+                    for (int r = 0; r < batch; ++r) {
+#pragma unroll
+                        for (int p = 0; p < planes_a_thread; ++p) {
+                            const float4 x = fixed[((row + r) * planes + p) * 32];
+#pragma unroll
+                            for (int m = 0; m < models_a_thread; ++m) {
+                                Term::add(sums[batch * m + r], c[m][p], x);
+                            }
+                        }
+                    }
+                }
+                const float sum = sum_of_lanes(sums, lane);
+                if (lane % 2 == 0) {
+                    const int x = lane / 2;
+                    shared.sums[half][first_model + x / batch][row - first + x % batch] = sum;
+                }
+            }
+            const int count = last - first, models = task.models - shared.now.model;
+            float* to =
+                task.sums + first +
+                (std::int64_t{shared.now.tile} * task.models + shared.now.model) * task.rows;
+            __syncthreads();
+#pragma unroll 1
+            for (int x = static_cast<int>(threadIdx.x); x < models_a_block * count;
+                 x += gram_threads) {
+                const int m = x / count, row = x % count;
+                if (within(m, models)) {
+                    to[m * task.rows + row] = shared.sums[0][m][row] + shared.sums[1][m][row];
+                }
+            }
+        }
+    }
+}
+
+// The sums of the tiles, added to those of earlier launches; the last one hands them out.
+struct Total {
+    const float* sums;  // [tiles][models][rows]
+    double* totals;     // [models][rows]
+    std::int64_t tiles, models, rows;
+    std::int64_t columns;                                 // fixed rows among them
+    std::int64_t first_model, first_row, result_columns;  // in the results
+    double pairs;
+    bool begins, ends;
+    SumsResults results;
+};
+
+__device__ void hand_out(const Total& task, std::int64_t model, std::int64_t row, double total) {
+    const SumsResults& to = task.results;
+    const std::int64_t s = task.first_model + model;
+    const std::int64_t place = to.places == nullptr ? s : to.places[s];
+    if (within(row, task.columns)) {
+        const std::int64_t result = place * task.result_columns + task.first_row + row;
+        if (to.mean != nullptr) {
+            to.mean[result] = static_cast<float>(total / task.pairs);
+        } else {
+            to.sums[result] = total;
+        }
+    } else if (to.squares != nullptr && row == task.rows - batch) {
+        to.squares[place] = total;
+    }
+}
+
+__global__ void __launch_bounds__(total_threads) add_tiles(__grid_constant__ const Total task) {
+    const std::int64_t count = task.models * task.rows;
+    for (std::int64_t first = std::int64_t{blockIdx.x} * total_threads; first < count;
+         first += std::int64_t{gridDim.x} * total_threads) {
+        const std::int64_t at = first + threadIdx.x;
+        if (within(at, count)) {
+            double total = task.begins ? 0.0 : task.totals[at];
+#pragma unroll 8
+            for (std::int64_t tile = 0; tile < task.tiles; ++tile) {
+                total += static_cast<double>(task.sums[tile * count + at]);
+            }
+            if (task.ends) {
+                hand_out(task, at / task.rows, at % task.rows, total);
+            } else {
+                task.totals[at] = total;
+            }
+        }
+    }
+}
+
+// ---- rounds ------------------------------------------------------------------------------------
+
+// What is done at a time: some rows, of those some models, of those some tiles.
+class Rounds {
+  public:
+    // Bytes that a round takes beside its models', and those of a model.
+    std::int64_t fixed(std::int64_t tiles) const {
+        return aligned(tiles * laid_ * tile_bytes) + unit_rows_fixed_bytes;
+    }
+    auto cost(std::int64_t tiles) const {
+        return [this, tiles](std::size_t s) {
+            return aligned(tiles * sums_ * 4) + aligned(sums_ * 8) +
+                   unit_model_bytes(in_.models[s], word_for(in_.product));
+        };
+    }
+
+    explicit Rounds(const SumsInput& in)
+        : in_(in),
+          tiles_(tiles_of(in.models[0].rows)),
+          laid_(laid_rows(std::min(in.rows.rows, most_rows))),
+          sums_(sum_rows(in, std::min(in.rows.rows, most_rows))),
+          one_(need_of_rounds(in.models.size(), fixed(1), cost(1))) {}
+
+    Need need() const {
+        const Need all = need_of_rounds(in_.models.size(), fixed(tiles_), cost(tiles_));
+        return {one_.least, std::max(one_.least, std::min(all.most, enough_scratch))};
+    }
+    // Tiles at a time: as half of what may be had beyond the least takes, in rounds about equal.
+    std::int64_t tiles(std::int64_t bytes) const {
+        const std::int64_t spare = std::max<std::int64_t>(0, bytes - one_.least) / 2;
+        const std::int64_t most = std::min(tiles_, 1 + spare / (laid_ * tile_bytes + sums_ * 4));
+        const std::int64_t rounds = (tiles_ + most - 1) / most;
+        return (tiles_ + rounds - 1) / rounds;
+    }
+    static std::int64_t sum_rows(const SumsInput& in, std::int64_t rows) {
+        return laid_rows(rows) + (in.term == Term::product ? batch : 0);
+    }
+
+  private:
+    const SumsInput& in_;
+    std::int64_t tiles_, laid_, sums_;
+    Need one_;  // tile at a time
+};
+
+bool is_empty(const SumsInput& in) {
+    return in.models.empty() || (in.rows.rows == 0 && in.term == Term::difference);
+}
+
+template <class Product>
+void launch_terms(Term term, const Task& task, unsigned grid, cudaStream_t stream) {
+    if (term == Term::difference) {
+        add_terms<Product, Difference><<<grid, gram_threads, 0, stream>>>(task);
+    } else if (term == Term::product) {
+        add_terms<Product, Multiple><<<grid, gram_threads, 0, stream>>>(task);
+    } else {
+        throw std::logic_error("correlation_sums: unknown term");
+    }
+}
+
+void launch_terms(const SumsInput& in, const Task& task, Stream stream) {
+    const unsigned grid =
+        blocks_for(std::int64_t{task.walk.groups} * task.walk.tiles, blocks_each, stream);
+    const auto handle = static_cast<cudaStream_t>(stream.handle);
+    if (in.product == Product::fma) {
+        launch_terms<FmaProduct>(in.term, task, grid, handle);
+    } else if (in.product == Product::tf32x3) {
+        launch_terms<Tf32x3Product>(in.term, task, grid, handle);
+    } else if (in.product == Product::bfloat16) {
+        launch_terms<Bfloat16Product>(in.term, task, grid, handle);
+    } else {
+        throw std::logic_error("correlation_sums: unknown product");
+    }
+    check_launch("correlation_sums");
+}
+
+void launch_total(const Total& task, Stream stream) {
+    const unsigned grid =
+        blocks_for((task.models * task.rows + total_threads - 1) / total_threads, 8, stream);
+    add_tiles<<<grid, total_threads, 0, static_cast<cudaStream_t>(stream.handle)>>>(task);
+    check_launch("correlation_sums");
+}
+
+}  // namespace
+
+Need correlation_sums_scratch(const SumsInput& in) {
+    return is_empty(in) ? Need{0, 0} : Rounds(in).need();
+}
+
+void correlation_sums(const SumsInput& in, Scratch scratch, Stream stream, SumsResults results) {
+    if (is_empty(in)) return;
+    const Rounds rounds(in);
+    const std::int64_t n = in.models[0].rows, all_tiles = tiles_of(n);
+    const std::int64_t tiles = rounds.tiles(scratch.bytes);
+
+    // Once where there are no rows: the squares want it.
+    for (std::int64_t row = 0; row == 0 || row < in.rows.rows; row += most_rows) {
+        Matrix rows = in.rows;
+        rows.data += row * rows.row_stride;
+        rows.rows = std::min(most_rows, in.rows.rows - row);
+        const std::int64_t laid = laid_rows(rows.rows), sums = Rounds::sum_rows(in, rows.rows);
+        Scratch beside_rows = scratch;
+        float* fixed = take<float>(beside_rows, tiles * laid * tile_bytes / 4);
+        std::int64_t laid_first = -1;  // the tiles that lie there
+        const auto round = [&](std::size_t first, std::size_t last) {
+            const std::vector<Matrix> models(in.models.begin() + static_cast<std::ptrdiff_t>(first),
+                                             in.models.begin() + static_cast<std::ptrdiff_t>(last));
+            const auto count = static_cast<std::int64_t>(last - first);
+            Scratch left = beside_rows;
+            float* of_tiles = take<float>(left, tiles * count * sums);
+            double* totals = take<double>(left, count * sums);
+            const UnitRows units = unit_rows(models, in.center, word_for(in.product), left, stream);
+            for (std::int64_t tile = 0; tile < all_tiles; tile += tiles) {
+                const std::int64_t here = std::min(tiles, all_tiles - tile);
+                if (laid_first != tile) {
+                    lay_fixed_tiles(rows, n, tile, here, in.product, stream, fixed);
+                    laid_first = tile;
+                }
+                Task task{units, reinterpret_cast<const float4*>(fixed), of_tiles, n};
+                task.models = static_cast<int>(count);
+                task.walk = {(task.models + models_a_block - 1) / models_a_block,
+                             static_cast<int>(here), static_cast<int>(tile),
+                             static_cast<int>(blocks_of(n))};
+                task.laid = static_cast<int>(laid);
+                task.rows = static_cast<int>(sums);
+                task.rbf_normalised = in.rbf_normalised;
+                launch_terms(in, task, stream);
+                launch_total({of_tiles, totals, here, count, sums, rows.rows,
+                              static_cast<std::int64_t>(first), row, in.rows.rows,
+                              static_cast<double>(in.rows.cols), tile == 0,
+                              tile + here == all_tiles, results},
+                             stream);
+            }
+        };
+        in_rounds("correlation_sums", in.models.size(), rounds.fixed(tiles), rounds.cost(tiles),
+                  scratch.bytes, round);
+    }
+}
+
+}  // namespace sacfast::cuda
