@@ -33,9 +33,9 @@ constexpr int per_multiprocessor = 2;  // blocks
 
 struct Task {
     UnitRows rows;
-    int models;
-    int blocks;  // of kTile rows
+    int items;   // tiles of all models
     int tiles;   // of a model
+    int blocks;  // of kTile rows
     bool rbf_normalised;
     float* packed;  // [count, P]
 };
@@ -45,7 +45,7 @@ template <int kTile>
 __device__ __forceinline__ int most_words(const Task& task, int first) {
     int most = 0;
     for (int slot = 0; slot < Geometry<kTile>::slots && kTile == 64; ++slot) {
-        if (within(first + slot, task.models * task.tiles)) {
+        if (within(first + slot, task.items)) {
             most = max(most, task.rows.models[(first + slot) / task.tiles].words);
         }
     }
@@ -58,10 +58,10 @@ __global__ void __launch_bounds__(gram_threads, per_multiprocessor)
     using G = Geometry<kTile>;
     __shared__ GramShared<P, kTile> shared;
     const UnitRows& rows = task.rows;
-    const int n = static_cast<int>(rows.rows), items = task.models * task.tiles;
-    for (int first = static_cast<int>(blockIdx.x) * G::slots; first < items;
+    const int n = static_cast<int>(rows.rows);
+    for (int first = static_cast<int>(blockIdx.x) * G::slots; first < task.items;
          first += static_cast<int>(gridDim.x) * G::slots) {
-        const bool mine = within(first + G::slot(), items);
+        const bool mine = within(first + G::slot(), task.items);
         const int item = mine ? first + G::slot() : 0, s = item / task.tiles;
         const TilePlace place = place_of(item % task.tiles, task.blocks);
         const int row = place.row_block * kTile, column = place.column_block * kTile;
@@ -78,12 +78,12 @@ __global__ void __launch_bounds__(gram_threads, per_multiprocessor)
 #pragma unroll
             for (int e = 0; e < 32; ++e) tile[e] = correlation_of(tile[e], true);
         }
-        int i = row + G::first_row();
+        int i = mine ? row + G::first_row() : n;
         const int j = column + G::first_column() + G::lane();
         float* packed = task.packed + s * (rows.rows * (rows.rows - 1) / 2);
         std::int64_t at = packed_pair(i, j, n);
         for_rows<P, kTile>(tile, shared, [&](float value) {
-            if (mine && i < j && within(j, n)) packed[at] = value;
+            if (i < j && within(j, n)) packed[at] = value;
             at += n - i - 2;  // to the next row, the same column
             ++i;
         });
@@ -97,12 +97,12 @@ int tiles_of_size(std::int64_t n, int size) {
 }
 
 template <int kTile>
-void launch(Task task, Product product, Stream stream) {
+void launch(Task task, std::int64_t models, Product product, Stream stream) {
+    constexpr int slots = Geometry<kTile>::slots;
     task.blocks = static_cast<int>((task.rows.rows + kTile - 1) / kTile);
     task.tiles = tiles_of_size(task.rows.rows, kTile);
-    constexpr int slots = Geometry<kTile>::slots;
-    const std::int64_t items = std::int64_t{task.models} * task.tiles;
-    const unsigned grid = blocks_for((items + slots - 1) / slots, per_multiprocessor, stream);
+    task.items = static_cast<int>(models * task.tiles);
+    const unsigned grid = blocks_for((task.items + slots - 1) / slots, per_multiprocessor, stream);
     const auto handle = static_cast<cudaStream_t>(stream.handle);
     if (product == Product::fma) {
         correlate<FmaProduct, kTile><<<grid, gram_threads, 0, handle>>>(task);
@@ -134,13 +134,13 @@ void correlation(const std::vector<Matrix>& models, Center center, bool rbf_norm
                   const std::vector<Matrix> some(models.data() + first, models.data() + last);
                   Task task{};
                   task.rows = unit_rows(some, center, word, scratch, stream);
-                  task.models = static_cast<int>(some.size());
+                  const auto count = static_cast<std::int64_t>(some.size());
                   task.rbf_normalised = rbf_normalised;
                   task.packed = packed + static_cast<std::int64_t>(first) * (n * (n - 1) / 2);
                   if (wide_tiles_pay(tiles_of_size(n, 32), tiles_of_size(n, 64))) {
-                      launch<64>(task, product, stream);
+                      launch<64>(task, count, product, stream);
                   } else {
-                      launch<32>(task, product, stream);
+                      launch<32>(task, count, product, stream);
                   }
                   check_launch("correlation");
               });

@@ -21,9 +21,10 @@ constexpr int per_multiprocessor = 2;  // blocks
 
 struct Task {
     UnitRows probes, references;  // of `count` models, with equally many words each
-    int models;
-    int down, across;  // tiles of a model
-    float* scores;     // [models, N, R]
+    int items;                    // tiles of all models
+    int tiles;                    // of a model
+    int across;                   // tiles beside each other
+    float* scores;                // [models, N, R]
 };
 
 template <class P, int kTile>
@@ -33,13 +34,12 @@ __global__ void __launch_bounds__(gram_threads, per_multiprocessor)
     __shared__ GramShared<P, kTile> shared;
     const UnitRows &probes = task.probes, &references = task.references;
     const int n = static_cast<int>(probes.rows), r = static_cast<int>(references.rows);
-    const int tiles = task.down * task.across, items = task.models * tiles;
-    for (int first = static_cast<int>(blockIdx.x) * G::slots; first < items;
+    for (int first = static_cast<int>(blockIdx.x) * G::slots; first < task.items;
          first += static_cast<int>(gridDim.x) * G::slots) {
-        const bool mine = within(first + G::slot(), items);
-        const int item = mine ? first + G::slot() : 0, s = item / tiles;
-        const int row = item % tiles / task.across * kTile;
-        const int column = item % tiles % task.across * kTile;
+        const bool mine = within(first + G::slot(), task.items);
+        const int item = mine ? first + G::slot() : 0, s = item / task.tiles;
+        const int row = item % task.tiles / task.across * kTile;
+        const int column = item % task.tiles % task.across * kTile;
         const UnitModel &left = probes.models[s], &right = references.models[s];
         const Panels panels{probes.words + left.offset + row,
                             references.words + right.offset + column, probes.stride,
@@ -48,11 +48,11 @@ __global__ void __launch_bounds__(gram_threads, per_multiprocessor)
         gram<P, kTile>(panels, probes.most_words, shared, tile);
 #pragma unroll
         for (int e = 0; e < 32; ++e) tile[e] = correlation_of(tile[e], false);
-        int i = row + G::first_row();
+        int i = mine ? row + G::first_row() : n;
         const int j = column + G::first_column() + G::lane();
         float* score = task.scores + (std::int64_t{s} * n + i) * r + j;
         for_rows<P, kTile>(tile, shared, [&](float value) {
-            if (mine && within(i, n) && within(j, r)) *score = value;
+            if (within(i, n) && within(j, r)) *score = value;
             score += r;
             ++i;
         });
@@ -62,12 +62,12 @@ __global__ void __launch_bounds__(gram_threads, per_multiprocessor)
 int tiles_of_size(std::int64_t n, int size) { return static_cast<int>((n + size - 1) / size); }
 
 template <int kTile>
-void launch(Task task, Product product, Stream stream) {
-    task.down = tiles_of_size(task.probes.rows, kTile);
-    task.across = tiles_of_size(task.references.rows, kTile);
+void launch(Task task, std::int64_t models, Product product, Stream stream) {
     constexpr int slots = Geometry<kTile>::slots;
-    const std::int64_t items = std::int64_t{task.models} * task.down * task.across;
-    const unsigned grid = blocks_for((items + slots - 1) / slots, per_multiprocessor, stream);
+    task.across = tiles_of_size(task.references.rows, kTile);
+    task.tiles = tiles_of_size(task.probes.rows, kTile) * task.across;
+    task.items = static_cast<int>(models * task.tiles);
+    const unsigned grid = blocks_for((task.items + slots - 1) / slots, per_multiprocessor, stream);
     const auto handle = static_cast<cudaStream_t>(stream.handle);
     if (product == Product::fma) {
         score<FmaProduct, kTile><<<grid, gram_threads, 0, handle>>>(task);
@@ -110,13 +110,13 @@ void fri_features(const std::vector<Matrix>& probes, const std::vector<Matrix>& 
                   half.data += aligned(bytes);
                   half.bytes -= aligned(bytes);
                   task.references = unit_rows(right, Center::none, word, half, stream);
-                  task.models = static_cast<int>(left.size());
+                  const auto count = static_cast<std::int64_t>(left.size());
                   task.scores = scores + static_cast<std::int64_t>(first) * n * r;
                   if (wide_tiles_pay(std::int64_t{tiles_of_size(n, 32)} * tiles_of_size(r, 32),
                                      std::int64_t{tiles_of_size(n, 64)} * tiles_of_size(r, 64))) {
-                      launch<64>(task, product, stream);
+                      launch<64>(task, count, product, stream);
                   } else {
-                      launch<32>(task, product, stream);
+                      launch<32>(task, count, product, stream);
                   }
                   check_launch("fri_features");
               });

@@ -39,7 +39,7 @@ constexpr int stage_words = 8;     // words of a stage
 constexpr int stages_a_chain = 8;  // stages that are added before they go to the totals
 
 // Two panels of unit rows: word w of column i at w * stride + i. Multiples of 16 as addresses, the
-// strides multiples of 4 and below 2^31; kTile columns of each are read.
+// strides multiples of 4 and below 2^28; kTile columns of each are read.
 struct Panels {
     const float* left;  // its columns are the rows of the tile
     const float* right;
@@ -62,12 +62,13 @@ struct Geometry {
     static constexpr int slots = gram_threads / threads_per_slot;
     static constexpr int stride = kTile + 8;  // of a panel in shared memory
 
-    static __device__ int slot() { return static_cast<int>(threadIdx.x) / threads_per_slot; }
-    static __device__ int thread() { return static_cast<int>(threadIdx.x) % threads_per_slot; }
-    static __device__ int lane() { return static_cast<int>(threadIdx.x) % 32; }
-    // Where this warp's tile begins in the slot's.
-    static __device__ int first_row() { return thread() / 32 / warps_a_side * warp_tile; }
-    static __device__ int first_column() { return thread() / 32 % warps_a_side * warp_tile; }
+    static __device__ int slot() { return static_cast<int>(threadIdx.x / threads_per_slot); }
+    static __device__ int lane() { return static_cast<int>(threadIdx.x % 32); }
+    // Of the slot's: this thread, this warp, and where the warp's tile begins.
+    static __device__ unsigned thread() { return threadIdx.x % threads_per_slot; }
+    static __device__ int warp() { return static_cast<int>(thread() / 32); }
+    static __device__ int first_row() { return warp() / warps_a_side * warp_tile; }
+    static __device__ int first_column() { return warp() % warps_a_side * warp_tile; }
 };
 
 // What the warps of a slot share. Between two calls of `gram` it is the caller's.
@@ -104,7 +105,7 @@ struct FmaProduct {
                                                     float (&chain)[32]) {
         left += first_row(lane);
         right += first_column(lane);
-#pragma unroll
+#pragma unroll 4
         for (int word = 0; word < stage_words; ++word) {
             const float4 a0 = *reinterpret_cast<const float4*>(left + word * kStride);
             const float4 a1 = *reinterpret_cast<const float4*>(left + word * kStride + 16);
@@ -203,28 +204,49 @@ struct Bfloat16Product : TensorProduct {
 
 // ---- the tile core -----------------------------------------------------------------------------
 
-// Begins to copy one stage of this slot's panels. Words beyond the last are zeros.
+// The copies of one thread: 16 bytes of one or two words of each panel, stage after stage.
 template <int kTile>
-__device__ __forceinline__ void load_stage(
-    const Panels& mine, int stage, float (&panels)[2][stage_words][Geometry<kTile>::stride]) {
+class StageCopies {
     using G = Geometry<kTile>;
-    constexpr int pieces = kTile / 4;  // of 16 bytes, in one word of a panel
-    constexpr int copies = 2 * stage_words * pieces / G::threads_per_slot;
-    const int column = G::thread() % pieces * 4;
-#pragma unroll
-    for (int i = 0; i < copies; ++i) {
-        const int row = (G::thread() + i * G::threads_per_slot) / pieces;
-        const int word = row % stage_words, at = stage * stage_words + word;
-        const bool is_left = row < stage_words;
-        const float* panel = is_left ? mine.left : mine.right;
-        // A stride fits 32 bits, its multiples need not: one instruction, and fewer registers.
-        const int stride = static_cast<int>(is_left ? mine.left_stride : mine.right_stride);
-        const bool valid = within(at, mine.words);
-        copy_16_async(&panels[is_left ? 0 : 1][word][column],
-                      panel + column + std::int64_t{valid ? at : 0} * stride, valid);
+    static constexpr int pieces = kTile / 4;                    // of 16 bytes, in a word
+    static constexpr int apart = G::threads_per_slot / pieces;  // words copied at a time
+    static constexpr int panel_size = stage_words * G::stride;
+
+  public:
+    // `panels`: the slot's, two stages of two panels.
+    __device__ __forceinline__ StageCopies(const Panels& mine, float* panels)
+        : left_stride_(static_cast<int>(mine.left_stride)),
+          right_stride_(static_cast<int>(mine.right_stride)) {
+        const int word = static_cast<int>(G::thread() / pieces);
+        const int column = static_cast<int>(G::thread() % pieces) * 4;
+        words_ = mine.words - word;
+        to_ = panels + word * G::stride + column;
+        left_ = mine.left + word * left_stride_ + column;
+        right_ = mine.right + word * right_stride_ + column;
     }
-    commit_copies();
-}
+
+    // Begins to copy the next stage into buffer `buffer`. Words beyond the last become zeros, and
+    // nothing is read for them.
+    __device__ __forceinline__ void begin(int buffer) {
+        float* to = to_ + buffer * 2 * panel_size;
+#pragma unroll
+        for (int word = 0; word < stage_words; word += apart) {
+            const bool valid = within(word, words_);
+            copy_16_async(to + word * G::stride, left_ + word * left_stride_, valid);
+            copy_16_async(to + panel_size + word * G::stride, right_ + word * right_stride_, valid);
+        }
+        commit_copies();
+        words_ -= stage_words;
+        left_ += stage_words * left_stride_;
+        right_ += stage_words * right_stride_;
+    }
+
+  private:
+    int words_;  // from this thread's first one of the next stage on
+    int left_stride_, right_stride_;
+    float* to_;
+    const float *left_, *right_;
+};
 
 // Adds the chains to the totals; a chain goes on with what the sum lost.
 __device__ __forceinline__ void add_chains(float (&tile)[32], float (&chain)[32]) {
@@ -244,24 +266,26 @@ template <class Product, int kTile>
 __device__ __forceinline__ void gram(const Panels& mine, int most_words,
                                      GramShared<Product, kTile>& shared, float (&tile)[32]) {
     using G = Geometry<kTile>;
-    auto& panels = shared.panels[G::slot()];
+    float* panels = &shared.panels[G::slot()][0][0][0][0];
+    constexpr int panel_size = stage_words * G::stride;
     const int stages = (mine.words + stage_words - 1) / stage_words;
     // Warps that share panels meet at every stage, a warp on its own meets nobody.
     const int turns =
         G::warps_per_slot == 1 ? stages : (most_words + stage_words - 1) / stage_words;
+    StageCopies<kTile> copies(mine, panels);
+    if (stages > 0) copies.begin(0);
     float chain[32];
-    if (stages > 0) load_stage<kTile>(mine, 0, panels[0]);
 #pragma unroll
     for (int e = 0; e < 32; ++e) tile[e] = chain[e] = 0.0f;
 #pragma unroll 1
     for (int stage = 0; stage < turns; ++stage) {
         wait_for_copies<0>();
         synchronise_slot<kTile>();
-        if (stage + 1 < stages) load_stage<kTile>(mine, stage + 1, panels[(stage + 1) % 2]);
+        if (stage + 1 < stages) copies.begin((stage + 1) % 2);
         if (stage < stages) {
-            const auto& now = panels[stage % 2];
-            Product::template multiply<G::stride>(now[0][0] + G::first_row(),
-                                                  now[1][0] + G::first_column(), G::lane(), chain);
+            const float* left = panels + stage % 2 * 2 * panel_size;
+            Product::template multiply<G::stride>(
+                left + G::first_row(), left + panel_size + G::first_column(), G::lane(), chain);
             if (stage % stages_a_chain == stages_a_chain - 1 || stage + 1 == stages) {
                 add_chains(tile, chain);
             }

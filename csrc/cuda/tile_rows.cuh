@@ -23,7 +23,7 @@ __device__ __forceinline__ void for_rows(const float (&tile)[32],
     constexpr int half_rows = warp_tile / 2, size = half_rows * tile_row_stride;
     static_assert(size * sizeof(float) * G::warps_per_slot <= sizeof shared.panels[0]);
     static_assert(size % 4 == 0);
-    float* staged = &shared.panels[G::slot()][0][0][0][0] + G::thread() / 32 * size;
+    float* staged = &shared.panels[G::slot()][0][0][0][0] + G::warp() * size;
     const int lane = G::lane();
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
