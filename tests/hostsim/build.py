@@ -85,27 +85,40 @@ def produced(path: Path, command: Sequence[str], then: Sequence[str] = ()) -> Pa
     return path
 
 
-class Tree:
-    """csrc/ as the simulator's compiler sees it. `changes` are texts in place of files."""
+def converted(path: Path, text: str) -> str:
+    """A file of csrc/ as the simulator's compiler is to see it."""
+    name = str(path.relative_to(ROOT))
+    return convert(text, name) if path.is_relative_to(CSRC / "cuda") else text
 
-    def __init__(self, changes: Mapping[Path, str] | None = None, into: Path = BUILD) -> None:
-        changes = changes or {}
+
+class Tree:
+    """csrc/ as the simulator's compiler sees it: the files' texts by name, and a folder of them."""
+
+    def __init__(self, texts: Mapping[str, str] | None = None, into: Path = BUILD) -> None:
+        self.texts = dict(texts) if texts is not None else self._read()
         self.into = into
-        self.texts: dict[str, str] = {}
-        for path in sorted(CSRC.rglob("*")):
-            if path.suffix not in (".h", ".cuh", ".cu", ".cpp") or path.is_relative_to(
-                CSRC / "cpu"
-            ):
-                continue
-            text = changes.get(path) or path.read_text(encoding="utf-8")
-            if path.is_relative_to(CSRC / "cuda"):
-                text = convert(text, str(path.relative_to(ROOT)))
-            self.texts[str(path.relative_to(CSRC))] = text
         self.folder = into / "sources" / digest(x for item in self.texts.items() for x in item)
         if self.folder.exists():
             os.utime(self.folder)
         else:
             self._write()
+
+    def changed(self, path: Path, text: str, into: Path) -> Tree:
+        """The same with another text in place of a file, in a folder of its own."""
+        return Tree({**self.texts, str(path.relative_to(CSRC)): converted(path, text)}, into)
+
+    @staticmethod
+    def _read() -> dict[str, str]:
+        paths = [
+            path
+            for path in sorted(CSRC.rglob("*"))
+            if path.suffix in (".h", ".cuh", ".cu", ".cpp")
+            and not path.is_relative_to(CSRC / "cpu")
+        ]
+        return {
+            str(path.relative_to(CSRC)): converted(path, path.read_text(encoding="utf-8"))
+            for path in paths
+        }
 
     def _write(self) -> None:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
@@ -216,26 +229,27 @@ def names(sources: str) -> list[str]:
     return [str((ROOT / name).relative_to(CSRC)) for name in sources.split(",") if name]
 
 
-def module(
-    mode: str,
-    sources: Sequence[str] = (),
-    *,
-    changes: Mapping[Path, str] | None = None,
-    changed: Sequence[str] = (),
-    into: Path = BUILD,
-) -> Path:
+def module(mode: str, sources: Sequence[str] = ()) -> Path:
     """The extension module _cuda, simulated: the path of a file that importlib can load.
 
-    With `sources` only these kernels are in it; what calls others fails when it does. With
-    `changes`, texts in place of files, the kernels `changed` are compiled from them, `into` a
-    folder of their own.
+    With `sources` only these kernels are in it; what calls others fails when it does.
     """
     tree = Tree()
-    parts = objects(tree, mode, [name for name in sources or tree.kernels() if name not in changed])
-    if changed:
-        parts += objects(Tree(changes, into), mode, changed, alone=True)
+    return linked_module(mode, objects(tree, mode, sources or tree.kernels()), BUILD)
+
+
+def changed_module(tree: Tree, changed: Tree, kernel: str, mode: str) -> Path:
+    """The module of `tree` with one kernel's file compiled from the tree `changed`."""
+    others = [name for name in tree.kernels() if name != kernel]
+    parts = [*objects(tree, mode, others), *objects(changed, mode, [kernel], alone=True)]
+    return linked_module(mode, parts, changed.into)
+
+
+def linked_module(mode: str, parts: Sequence[Path], into: Path) -> Path:
     folder = into / f"{mode}-{digest(part.name for part in parts)}"
-    if not folder.exists():
+    if folder.exists():
+        os.utime(folder)
+    else:
         prune()
     return linked(folder / "_cuda.so", parts, ["-shared"])
 
@@ -247,39 +261,31 @@ def prune() -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def library(source: Path, mode: str) -> Path:
-    """A shared library of one `.cu` file of its own, for tests of the simulator."""
+def apart(tree: Tree, source: Path, mode: str) -> Path:
+    """The object of a C++ or CUDA file from outside of csrc/."""
     text = convert(source.read_text(encoding="utf-8"), source.name)
-    tree = Tree()
-    converted = BUILD / "sources" / f"{source.stem}-{digest([text])}.cu"
-    if not converted.exists():
-        converted.write_text(text, encoding="utf-8")
-    hooked = HOOKED if mode == "check" else []
-    parts = objects(tree, mode, [], bind=False)
-    own = compiled(
-        converted,
-        ["-O2", *hooked],
-        [HERE / "include", tree.folder],
+    written = BUILD / "sources" / f"{source.stem}-{digest([text])}.cpp"
+    written.write_text(text, encoding="utf-8")
+    return compiled(
+        written,
+        ["-O2", *(HOOKED if mode == "check" else [])],
+        [HERE / "include", tree.folder, source.resolve().parent],
         [x for item in sorted(tree.closure(source.name, text).items()) for x in item],
     )
-    folder = BUILD / f"{mode}-{digest(part.name for part in [*parts, own])}"
-    return linked(folder / f"{source.stem}.so", [*parts, own], ["-shared"])
+
+
+def library(source: Path, mode: str) -> Path:
+    """A shared library of one `.cu` file from outside of csrc/, for tests of the simulator."""
+    tree = Tree()
+    parts = [apart(tree, source, mode), *objects(tree, mode, [], bind=False)]
+    folder = BUILD / f"{mode}-{digest(part.name for part in parts)}"
+    return linked(folder / f"{source.stem}.so", parts, ["-shared"])
 
 
 def driver(source: Path, sources: Sequence[str], mode: str, out: Path) -> Path:
     """A program: `source` with the kernels of `sources`. It may launch with <<<>>> itself."""
     tree = Tree()
-    text = convert(source.read_text(encoding="utf-8"), str(source))
-    converted = BUILD / "sources" / f"{source.stem}-{digest([text])}.cpp"
-    if not converted.exists():
-        converted.write_text(text, encoding="utf-8")
-    own = compiled(
-        converted,
-        ["-O2", *(HOOKED if mode == "check" else [])],
-        [HERE / "include", tree.folder, source.resolve().parent],
-        [x for item in sorted(tree.closure(source.name, text).items()) for x in item],
-    )
-    parts = [own, *objects(tree, mode, sources, bind=False)]
+    parts = [apart(tree, source, mode), *objects(tree, mode, sources, bind=False)]
     out.unlink(missing_ok=True)
     return linked(out, parts, [])
 

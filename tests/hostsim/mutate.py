@@ -143,12 +143,12 @@ def drive(module: Path, functions: list[str]) -> str | None:
     raise RuntimeError(f"drive.py itself fails: {run.stderr}")
 
 
-def verdict(mutant: Mutant, kernels: list[str]) -> str | None:
+def verdict(tree: build.Tree, mutant: Mutant) -> str | None:
     """The first objection to a mutant by any of the kernels that it changes."""
-    for kernel in kernels:
+    for kernel in dependents(tree, mutant.path):
         with tempfile.TemporaryDirectory() as scratch:
-            changes = {mutant.path: mutant.text}
-            module = build.module("check", changes=changes, changed=[kernel], into=Path(scratch))
+            changed = tree.changed(mutant.path, mutant.text, Path(scratch))
+            module = build.changed_module(tree, changed, kernel, "check")
             if found := drive(module, driven_by(kernel)):
                 return found
     return None
@@ -190,7 +190,7 @@ def main() -> int:
     unused = {entry for entry in known if not arguments.only or entry.file == arguments.only}
     bad = 0
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        verdicts = pool.map(lambda m: verdict(m, dependents(tree, m.path)), found)
+        verdicts = pool.map(lambda mutant: verdict(tree, mutant), found)
         for mutant, objection in zip(found, verdicts, strict=True):
             entry = next(
                 (e for e in known if (e.file, e.text) == (mutant.path.name, mutant.source)), None
