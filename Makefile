@@ -3,6 +3,9 @@
 # make test-all   the long tests too
 # make test-simd  the tests of the probes under pillow-simd (needs libjpeg-dev and zlib1g-dev)
 # make sanitize   the tests of the kernels with the addresses and undefined behaviour checked
+# make hostsim    the CUDA kernels on the CPU under a judge, and the mutation test (ten minutes)
+# make sass       whether the machine code of the CUDA kernels spills registers (needs CUDA built)
+# make gpu        on a machine with an NVIDIA GPU: builds, tests and measures (half an hour)
 # make clean      removes .venv, build/ and caches
 #
 # Every target sets itself up; a second run reuses .venv and installs again only what changed.
@@ -35,7 +38,7 @@ KERNELS   := tests/kernels tests/test_detector.py tests/test_detector_balanced.p
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PYTEST_ADDOPTS
 
 .DELETE_ON_ERROR:
-.PHONY: help install demo test test-all test-simd sanitize clean
+.PHONY: help install demo test test-all test-simd sanitize hostsim sass gpu clean
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
@@ -45,7 +48,7 @@ $(VENV)/.created:
 	@touch $@
 
 # Everything that the package needs, where pyproject.toml changed; otherwise the package alone.
-$(VENV)/.installed: pyproject.toml CMakeLists.txt README.md $(SOURCES) | $(VENV)/.created
+$(VENV)/.installed: pyproject.toml CMakeLists.txt cmake/cuda_compiler.cmake README.md $(SOURCES) | $(VENV)/.created
 	@echo "Installing sacfast into $(VENV) (the first time PyTorch and all: some minutes) ..."
 	@if cmp -s pyproject.toml $(VENV)/pyproject.toml; \
 	then $(PIP) install --no-deps --force-reinstall .; \
@@ -100,6 +103,17 @@ sanitize: $(SANITIZED)/.installed
 	  LD_PRELOAD="$$(g++ -print-file-name=$(SANITIZER)) $$(g++ -print-file-name=libstdc++.so)" \
 	  $(VENV)/bin/python -m pytest -q -p no:cacheprovider --level $$level $(KERNELS) || exit 1; \
 	done
+
+hostsim: install
+	$(VENV)/bin/python -m pytest -q tests/hostsim tests/cuda
+	$(VENV)/bin/python tests/hostsim/mutate.py
+
+sass: install
+	$(VENV)/bin/python benchmarks/sass_report.py --check
+
+# It installs by itself, once it has seen a GPU.
+gpu:
+	@$(PYTHON) benchmarks/gpu.py --venv $(VENV)
 
 clean:
 	rm -rf $(VENV) build sacfast-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
