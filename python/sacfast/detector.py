@@ -279,13 +279,16 @@ class Detector:
         do not vary from probe to probe, the suspect is not comparable: NaN with a reason.
 
         Args:
-            outputs: (S, N, C), or a list of (N, C_s), of the kind of the sources and the bank.
+            outputs: (S, N, C), or a list of (N, C_s), of the kind of the sources and the bank; in
+                CPU memory, for a GPU's products are not close enough to tell a tie with the null
+                bank by.
 
         Returns:
             `Scores`.
 
         Raises:
             ShapeError: If a suspect has another number of probes than the sources.
+            BackendError: If a suspect's outputs are on a GPU.
         """
         suspects = _models("Detector.scores", "outputs", outputs)
         shape = (len(suspects), len(self._sources))

@@ -1,7 +1,17 @@
 """Array in, array out: the functions that do the arithmetic.
 
 Each public function checks its arguments, allocates its result, makes one call into the compiled
-module and returns. `correlation` turns a model's outputs into its similarity structure, `distance`
+module and returns. It runs where its arguments are: NumPy arrays and CPU tensors on the CPU, CUDA
+tensors (and any other library's arrays on a GPU, through DLPack) on their GPU, in place, on the
+current stream, the result a CUDA tensor that nobody has waited for. Nothing is moved between the
+two; a model's outputs go from the GPU that made them straight to distances:
+
+    with torch.inference_mode():
+        outputs = torch.stack([model(probes) for model in suspects])    # (S, N, C) on cuda:0
+    distance = correlation_distance(outputs, correlation(source(probes)[None]))
+    print(distance.cpu())                                               # waits, here only
+
+`correlation` turns a model's outputs into its similarity structure, `distance`
 compares structures, `compact` finds those that lie close together, `labels` does all that for
 labels, `fri` makes outputs out of face embeddings, `canonical` brings whatever a model answers into
 the form that the correlation takes, and `linear` and `products` serve the detector.
