@@ -346,8 +346,9 @@ Need class_products_scratch(const std::vector<Matrix>& models, const std::vector
     };
     const Need left = need_of_rounds(models.size(), fixed, of(models));
     const Need right = need_of_rounds(origins.size(), fixed, of(origins));
-    const std::int64_t least = left.least + right.least;
-    return {least, std::min(left.most + right.most, std::max(least, enough_scratch))};
+    const std::int64_t least = left.least + aligned(right.least) + scratch_alignment;
+    return {least,
+            std::max(least, std::min(left.most + right.most + scratch_alignment, enough_scratch))};
 }
 
 void class_products(const std::vector<Matrix>& models, const std::vector<Matrix>& origins,
