@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.machinery
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -58,6 +59,11 @@ def modules(tmp_path: Path, environment: dict[str, str]) -> dict[str, Path]:
     suffix = importlib.machinery.EXTENSION_SUFFIXES[0]
     found = (tmp_path / "wheel" / "sacfast").glob(f"*{suffix}")
     return {path.name.removesuffix(suffix): path for path in found}
+
+
+def test_every_file_of_kernels_is_built():
+    named = re.findall(r"csrc/cuda/\S+\.cu\b", (ROOT / "CMakeLists.txt").read_text())
+    assert named == sorted(f"csrc/cuda/{path.name}" for path in (ROOT / "csrc/cuda").glob("*.cu"))
 
 
 @pytest.mark.long
