@@ -34,8 +34,17 @@ def placed(simulator: Simulator, models: Any) -> list[Placed]:
     return [m if isinstance(m, Placed) else Placed(simulator, m) for m in models]
 
 
+def one_placed(simulator: Simulator, array: Any) -> Placed:
+    return array if isinstance(array, Placed) else Placed(simulator, array)
+
+
 def refs(arrays: Sequence[Placed]) -> list[Any]:
     return [array.ref for array in arrays]
+
+
+def model_count(inputs: Sequence[Placed]) -> int:
+    shapes = [tuple(array.ref.shape) for array in inputs]
+    return sum(shape[0] if len(shape) == 3 else 1 for shape in shapes)
 
 
 def result(simulator: Simulator, shape: tuple[int, ...], dtype: Any) -> tuple[DeviceArray, Any]:
@@ -65,9 +74,7 @@ def correlation(
 ) -> Any:
     """(S, P) of a batch or of a list of models."""
     inputs = placed(simulator, models)
-    shapes = [tuple(array.ref.shape) for array in inputs]
-    count = sum(shape[0] if len(shape) == 3 else 1 for shape in shapes)
-    n = shapes[0][-2]
+    count, n = model_count(inputs), inputs[0].ref.shape[-2]
     out, out_ref = result(simulator, (count, n * (n - 1) // 2), np.float32)
     needed = simulator.cuda.correlation_scratch(refs(inputs), product)
     scratch = Scratch(simulator, needed, share)
@@ -91,3 +98,48 @@ def fri_features(
     scratch = Scratch(simulator, needed, share)
     simulator.cuda.fri_features(left.ref, right.ref, product, scratch.place, out_ref)
     return out.numpy()
+
+
+def correlation_distance(
+    simulator: Simulator,
+    models: Any,
+    sources: Any,
+    *,
+    center: str = "double",
+    kernel: str = "cosine",
+    product: str = "fma",
+    share: float = 1.0,
+) -> Any:
+    """(S, V) of a batch or a list of models and (V, P)."""
+    inputs, fixed = placed(simulator, models), one_placed(simulator, sources)
+    out, out_ref = result(simulator, (model_count(inputs), fixed.ref.shape[0]), np.float32)
+    needed = simulator.cuda.correlation_distance_scratch(refs(inputs), fixed.ref, product)
+    scratch = Scratch(simulator, needed, share)
+    simulator.cuda.correlation_distance(
+        refs(inputs), fixed.ref, center, kernel, product, scratch.place, out_ref
+    )
+    return out.numpy()
+
+
+def correlation_products(
+    simulator: Simulator,
+    models: Any,
+    rows: Any,
+    origins: Any = (),
+    *,
+    center: str = "double",
+    product: str = "fma",
+    share: float = 1.0,
+) -> tuple[Any, Any]:
+    """(S, K) and (S,) of a batch or a list of models, (K, P), and K-1 models or none."""
+    inputs, fixed = placed(simulator, models), one_placed(simulator, rows)
+    made_of = refs(placed(simulator, origins))
+    count = model_count(inputs)
+    out, out_ref = result(simulator, (count, fixed.ref.shape[0]), np.float64)
+    own, own_ref = result(simulator, (count,), np.float64)
+    needed = simulator.cuda.correlation_products_scratch(refs(inputs), fixed.ref, made_of, product)
+    scratch = Scratch(simulator, needed, share)
+    simulator.cuda.correlation_products(
+        refs(inputs), fixed.ref, made_of, center, product, scratch.place, out_ref, own_ref
+    )
+    return out.numpy(), own.numpy()

@@ -45,6 +45,8 @@ DRIVEN_BY = {
     "correlation_sums.cu": ["correlation_distance", "correlation_products"],
     "correlation_distance.cu": ["correlation_distance"],
     "correlation_products.cu": ["correlation_products"],
+    "class_products.cu": ["correlation_products"],
+    "numbers.cu": ["correlation_products"],
 }
 FUNCTIONS = [
     "correlation",
