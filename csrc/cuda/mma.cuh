@@ -8,8 +8,10 @@
 //   b[0..1]  column g; words t, t + 4
 //
 // where a word is one TF32 number (m16n8k8) or two bfloat16 ones (m16n8k16): the same addresses
-// serve both. Sums are float32, but nobody promises how they are rounded: the hardware was seen to
-// cut off, so that an addition may cost 2^-23 of its result, to one side.
+// serve both. Sums are float32, but nobody promises how they are rounded. Devices were seen to
+// shift all addends to the largest one's exponent and cut off there (Fasi, Higham, Mikaitis,
+// Pranesh, "Numerical behavior of NVIDIA tensor cores", 2021): with no bit to spare, the worst,
+// each of eight products and the sum cost 2^-23 of the largest, to one side.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -18,18 +20,18 @@
 
 namespace sacfast::cuda {
 
-// The instruction reads 10 bits of mantissa. `high` has them exactly, `low` rounds what is left: so
-// high + low is x but for 2^-21 |x|. NaN stays NaN in `high`.
+// x as a sum of two TF32 numbers, which have 10 bits behind the point: `high` is cut off there,
+// `low` is what is left, rounded, but for 2^-21 |x|. The instruction ignores the 13 bits behind; in
+// `low` they are not cleared. NaN stays NaN in `high`.
 struct Split {
     std::uint32_t high;
     std::uint32_t low;
 };
 
 __device__ __forceinline__ Split split(float x) {
-    constexpr std::uint32_t kept = 0xffffe000u;
-    const std::uint32_t high = __float_as_uint(x) & kept;
+    const std::uint32_t high = __float_as_uint(x) & 0xffffe000u;
     const float rest = x - __uint_as_float(high);  // exact
-    return {high, (__float_as_uint(rest) + 0x1000u) & kept};
+    return {high, __float_as_uint(rest) + 0x1000u};
 }
 
 __device__ __forceinline__ void mma_tf32(float* c, const std::uint32_t (&a)[4],
