@@ -545,7 +545,7 @@ def test_one_command_builds_tests_and_measures(programs, tmp_path, capsys):
     assert tools == ["memcheck", "racecheck", "synccheck", "initcheck"]
     for words, env in programs.having("--tool"):
         assert ("kns=sacfast" in words) == ("initcheck" not in words)
-        assert (ROOT / words[words.index("-k") - 1]).name == "test_on_gpu.py"
+        assert words[-5:] == ["tests/cuda/test_on_gpu.py", "-m", "gpu", "-k", gpu.CHECKED]
         assert env["SACFAST_REQUIRE_CUDA"] == env["PYTORCH_NO_CUDA_MEMORY_CACHING"] == "1"
     assert programs.started[-1][0] == [python, "-m", "benchmarks.cuda.table"]
     stored = json.loads((tmp_path / "gpu.json").read_text())
@@ -609,6 +609,17 @@ def test_a_race_that_fails(programs, tmp_path):
     programs.answers = {}  # it dies before it has written anything
     assert gpu.main(["--installed", "--steps", "race"]) == 1
     assert not (tmp_path / "gpu.json").exists()
+
+
+def test_the_sanitizer_sees_every_function_and_no_graph():
+    words = [sys.executable, "-m", "pytest", "--collect-only", "-q", gpu.ON_GPU]
+    words += ["-m", "gpu", "-k", gpu.CHECKED]
+    run = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    for name in ("correlation", "correlation_distance", "correlation_products", "fri_features"):
+        assert f"[real-{name}-" in run.stdout
+    assert "captured_graph" not in run.stdout
+    assert "simulated" not in run.stdout
 
 
 def test_the_sanitizer_is_looked_for_where_toolkits_are(monkeypatch, tmp_path):
