@@ -24,6 +24,7 @@ from sacfast.errors import (
 )
 from sacfast.kernels import (
     _device,
+    _native,
     build_info,
     correlation,
     correlation_distance,
@@ -506,6 +507,56 @@ def test_the_watch_objects_to_a_wait(gpu: SimulatedDevice) -> None:
         gpu.nobody_waits(computing=True),
     ):
         gpu.tensor(OUTPUTS)[0, 0, 0].item()
+
+
+# ---- the compiled module by itself ---------------------------------------------------------------
+
+
+def test_the_module_checks_again_what_it_is_given(gpu: SimulatedDevice) -> None:
+    cuda, core = gpu.simulator.cuda, _native.core()
+    gpu.simulator.machine((8, 0, 3), (8, 0, 3))
+    given, result = gpu.tensor(OUTPUTS), gpu.tensor(np.zeros((S, P), np.float32))
+
+    def ref(tensor: torch.Tensor, device: int = 0, dtype: str = "float32") -> Any:
+        strides = [4 * stride for stride in tensor.stride()]
+        return cuda.TensorRef(tensor.data_ptr(), tuple(tensor.shape), strides, dtype, device)
+
+    outputs, out = ref(given), ref(result)
+    assert (outputs.device, outputs.dtype, outputs.shape) == (0, "float32", (S, N, 6))
+    assert outputs.contiguous
+    place = cuda.Place(0, 0, 0, 0)
+    for arguments, message in (
+        (([outputs], "none", "cosine", "exact", place, out), "unknown name: exact"),
+        (([outputs], "none", "rbf", "fma", place, out), "unknown name: rbf"),
+        (([outputs], "all", "cosine", "fma", place, out), "unknown name: all"),
+        (([ref(given, 1)], "none", "cosine", "fma", place, out), "memory of another device"),
+        (([outputs], "none", "cosine", "fma", place, ref(result, 1)), "memory of another device"),
+        (([outputs], "none", "cosine", "fma", place, outputs), "a result of the wrong type, size"),
+        (([outputs, ref(given[0, 1:])], "none", "cosine", "fma", place, out), "numbers of rows"),
+        (([outputs], "none", "cosine", "fma", place, out), "scratch"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            cuda.correlation(*arguments)
+    with pytest.raises(ValueError, match="not aligned to 256 bytes"):
+        cuda.Place(0, 0, 128, 0)
+    rows = ref(gpu.tensor(PACKED))
+    with pytest.raises(ValueError, match="sources of another length"):
+        cuda.correlation_distance([outputs], ref(given[0]), "none", "cosine", "fma", place, rows)
+    with pytest.raises(ValueError, match="float32 numbers one after the other"):
+        cuda.pairwise_distance_scratch(ref(gpu.tensor(PACKED), dtype="float64"), None)
+    with pytest.raises(ValueError, match="rows of different lengths"):
+        cuda.pairwise_distance(rows, ref(given[0]), place, out)
+    with pytest.raises(ValueError, match="embeddings of different sizes"):
+        cuda.fri_features(outputs, ref(given[..., 1:]), "fma", place, out)
+    elsewhere = cuda.Place(5, 0, 0, 0)
+    with pytest.raises(RuntimeError, match="device 5 of 2"):
+        cuda.correlation([ref(given, 5)], "none", "cosine", "fma", elsewhere, ref(result, 5))
+    # Memory of the CPU is never read by a GPU's kernel, nor the other way round.
+    host = core.TensorRef(OUTPUTS.ctypes.data, OUTPUTS.shape, OUTPUTS.strides, "float32")
+    with pytest.raises((TypeError, ValueError)):
+        cuda.correlation([host], "none", "cosine", "fma", place, out)
+    with pytest.raises((TypeError, ValueError)):
+        core.correlation([outputs], "none", "cosine", None, 1, out)
 
 
 # ---- the CPU path --------------------------------------------------------------------------------

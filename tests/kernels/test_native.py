@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
 import pytest
 
 import sacfast
 from sacfast.errors import BackendError
-from sacfast.kernels import _native, build_info
+from sacfast.kernels import _native, build_info, correlation
 
 
 def run(code: str, **environment: str) -> str:
@@ -37,48 +40,96 @@ def test_build_info_says_what_was_built():
         assert cuda["reason"].startswith("not built: ")
     else:
         assert cuda["loaded"], cuda["reason"]
+        assert cuda["kernels"]
+        assert cuda["version"] == info["version"]
         assert cuda["toolkit"]
         assert cuda["architectures"]
         assert bool(cuda["devices"]) != bool(cuda["reason"])
 
 
+@pytest.fixture
+def forgetful() -> Iterator[None]:
+    """What is known of the modules is asked again, before the test and after it."""
+
+    def forget() -> None:
+        for known in (_native.core, _native.cuda, _native._devices):
+            known.cache_clear()
+
+    forget()
+    yield
+    forget()
+
+
+@pytest.mark.usefixtures("forgetful")
 def test_a_module_that_was_not_built(monkeypatch):
     monkeypatch.setattr(_native.importlib.util, "find_spec", lambda name: None)
-    _native.core.cache_clear()
     with pytest.raises(BackendError, match=r"the module `sacfast._core` was not built"):
         _native.core()
 
 
+@pytest.mark.usefixtures("forgetful")
 def test_a_module_that_was_built_but_fails_to_load(monkeypatch):
     def broken(name: str) -> None:
         raise ImportError("libstdc++.so.6: version `GLIBCXX_9' not found")
 
     monkeypatch.setattr(_native.importlib, "import_module", broken)
-    _native.core.cache_clear()
     with pytest.raises(BackendError, match="was built but failed to load: libstdc"):
         _native.core()
 
 
-def test_a_broken_cuda_module_leaves_the_cpu_kernels_alone(monkeypatch):
+def core_that_says(monkeypatch: pytest.MonkeyPatch, state: str) -> None:
+    """`_core` as it is, but for what it says of `_cuda`."""
     core = _native.core()
-    facts = {**core.build_facts(), "cuda": "built"}
-
-    def only_core(name: str) -> object:
-        if name == "sacfast._cuda":
-            raise ImportError("libcuda is not what it was")
-        return core
 
     class Core:
-        build_facts = staticmethod(lambda: dict(facts))
-        level = staticmethod(core.level)
+        def __getattr__(self, name: str) -> Any:
+            return getattr(core, name)
+
+        def build_facts(self) -> dict[str, str]:
+            return {**core.build_facts(), "cuda": state}
 
     monkeypatch.setattr(_native, "core", Core)
-    monkeypatch.setattr(_native.importlib, "import_module", only_core)
+
+
+def without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sacfast._cuda", None)
+
+
+@pytest.mark.usefixtures("forgetful")
+def test_a_broken_cuda_module_leaves_the_cpu_kernels_alone(monkeypatch):
+    core_that_says(monkeypatch, "built")
+
+    def broken(name: str) -> None:
+        raise ImportError("libcuda is not what it was")
+
+    monkeypatch.setattr(_native.importlib, "import_module", broken)
     monkeypatch.setattr(_native.importlib.util, "find_spec", lambda name: object())
     cuda = build_info()["cuda"]
     assert cuda["built"]
     assert not cuda["loaded"]
     assert "failed to load: libcuda is not what it was" in cuda["reason"]
+    outputs = np.random.default_rng(0).normal(size=(2, 5, 3))
+    assert correlation(outputs).shape == (2, 10)
+    with pytest.raises(BackendError, match=r"no GPU to move it to .*libcuda is not what it was"):
+        correlation(outputs, backend="cuda")
+
+
+@pytest.mark.usefixtures("forgetful")
+@pytest.mark.parametrize(
+    ("state", "built", "message"),
+    [
+        ("not built: SACFAST_CUDA=OFF", False, r"install with SACFAST_CUDA=ON \(not built: SAC"),
+        ("built", True, "install the package again: its modules are of different builds"),
+    ],
+)
+def test_a_cuda_module_that_is_not_there(monkeypatch, state, built, message):
+    core_that_says(monkeypatch, state)
+    without_cuda(monkeypatch)
+    cuda = build_info()["cuda"]
+    assert cuda["built"] == built
+    assert not cuda.get("loaded")
+    with pytest.raises(BackendError, match=rf"(?s)sacfast._cuda` was not built\): .*{message}"):
+        correlation(np.ones((2, 5, 3)), backend="cuda")
 
 
 def test_threads_follow_pytorch_where_it_is_loaded(set_threads):

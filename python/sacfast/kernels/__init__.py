@@ -11,10 +11,11 @@ two; a model's outputs go from the GPU that made them straight to distances:
     distance = correlation_distance(outputs, correlation(source(probes)[None]))
     print(distance.cpu())                                               # waits, here only
 
-`correlation` turns a model's outputs into its similarity structure, `distance`
-compares structures, `compact` finds those that lie close together, `labels` does all that for
-labels, `fri` makes outputs out of face embeddings, `canonical` brings whatever a model answers into
-the form that the correlation takes, and `linear` and `products` serve the detector.
+`correlation` turns a model's outputs into its similarity structure, `distance` compares structures,
+`compact` finds those that lie close together, `labels` does all that for labels, `fri` makes
+outputs out of face embeddings, `canonical` brings whatever a model answers into the form that the
+correlation takes, and `linear` and `products` serve the detector. `_gpu` starts the kernels of a
+GPU, `_device` is all that they ask of PyTorch, and `_rbf` is what PyTorch computes there by itself.
 
 `reference` says in plain NumPy what each of them computes; `torch_reference` is the best that
 batched PyTorch does. Neither is used by the package itself: the first judges, the second races.
