@@ -23,6 +23,15 @@ RBF = U
 #: exp(-2 (1 - c)) has a slope of at most 2 in c.
 RBF_NORMALISED = 2 * CORRELATION + U
 
+#: Cosines on a GPU, by product: csrc/cuda/gram.cuh proves them. Operands 2 U, or rounded to 8 bits;
+#: the splits into two TF32 numbers 32 U; a chain of 64 FMAs, 7 instructions of tensor cores at 18 U
+#: or 8 at 34 U.
+CUDA_CORRELATION = {
+    "fma": 66 * U,
+    "tf32x3": 160 * U,
+    "bfloat16": 2.0**-7 + 2.0**-16 + 272 * U,
+}
+
 #: Mean |a - b| of values in [-1, 1] by 2 sum max(a, b) - sum a - sum b. The worst inputs are
 #: constant rows, whose roundings all go one way: per number 2.6 U in a chain of 8 pairs (4 sums of
 #: 8 to 16, each rounded by up to 8 U, and half of that below), 1 to 4.5 U in the sums of chains;

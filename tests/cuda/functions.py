@@ -20,8 +20,8 @@ from tests import tolerances
 
 #: What the GPU promises of float32: docs of `correlation`.
 FLOAT32 = 1e-5
-#: Rounding both factors to 8 bits: (1 + 2^-9)^2 - 1, and float32 sums.
-BFLOAT16 = 2.0**-8 + 2.0**-18 + FLOAT32
+#: Rounding both factors to 8 bits, by 2^-8 at most.
+BFLOAT16 = tolerances.CUDA_CORRELATION["bfloat16"]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,9 @@ import numpy as np
 from sacfast.errors import ShapeError
 from sacfast.kernels import _check, _gpu
 from sacfast.kernels._native import core, threads
-from sacfast.kernels._tensors import FLOATS, array, as_numpy, one_device, result
+from sacfast.kernels._places import one_device
+from sacfast.kernels._results import result
+from sacfast.kernels._tensors import FLOATS, array, as_numpy
 
 
 def correlation(
@@ -42,7 +44,7 @@ def correlation(
         backend: "auto" runs where the data is; "cpu" and "cuda" refuse data that is elsewhere.
             Data is never moved between devices.
         precision: "float32", within 1e-5 of the exact value; or, on a GPU, "bfloat16": faster, with
-            the rows' numbers rounded to 8 bits, within 4e-3 (8e-3 of the rbf kernel).
+            the rows' numbers rounded to 8 bits, within 8e-3 (16e-3 of the rbf kernel).
         out: float32 array of the result's shape to write into.
 
     Returns:
