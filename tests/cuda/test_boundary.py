@@ -261,7 +261,7 @@ def test_arrays_in_two_places_are_refused(gpu: SimulatedDevice) -> None:
     with pytest.raises(
         BackendError,
         match=r"(?s)correlation_distance: `source_correlations` must be in one place with "
-        r"`outputs`, which is in cuda:0, got one in cuda:1.*"
+        r"`outputs`, which is on cuda:0, got one on cuda:1.*"
         r'pass source_correlations.to\("cuda:0"\)',
     ):
         correlation_distance(first, second)

@@ -55,7 +55,15 @@ LARGE = [
     (2, 801, 7, 5, 3),
     (300, 31, 100, 2, 2),
 ]
-SHAPES = [*SMALL, *(pytest.param(shape, marks=pytest.mark.gpu) for shape in LARGE)]
+at_every_shape = pytest.mark.parametrize(
+    ("gpu", "shape"),
+    [
+        *(("simulated", shape) for shape in SMALL),
+        *(pytest.param("real", shape, marks=pytest.mark.gpu) for shape in SMALL + LARGE),
+    ],
+    indirect=["gpu"],
+    ids=str,
+)
 
 
 def run(gpu: Gpu, case: Case, **settings: Any) -> Any:
@@ -67,7 +75,7 @@ def run(gpu: Gpu, case: Case, **settings: Any) -> Any:
 # ---- values --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@at_every_shape
 @pytest.mark.parametrize("name", [*cases(), *rbf_cases()])
 def test_every_function_gives_what_the_oracle_and_the_cpu_give(
     gpu: Gpu, name: str, shape: tuple[int, ...]
@@ -83,7 +91,7 @@ PRECISE = ["correlation", "correlation-list", "correlation_distance", "fri_featu
            "correlation_products", "correlation_products-classes"]  # fmt: skip
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@at_every_shape
 @pytest.mark.parametrize("product", ["fma", "tf32x3"])
 @pytest.mark.parametrize("name", PRECISE)
 def test_both_ways_to_multiply_float32(
@@ -95,7 +103,7 @@ def test_both_ways_to_multiply_float32(
     np.testing.assert_allclose(found, case.expected, rtol=0, atol=case.tolerance)
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@at_every_shape
 @pytest.mark.parametrize("name", ["correlation", "correlation_distance", "fri_features"])
 def test_bfloat16(gpu: Gpu, name: str, shape: tuple[int, ...]) -> None:
     case = cases(*shape)[name]

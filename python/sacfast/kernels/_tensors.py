@@ -8,9 +8,6 @@ through `ml_dtypes`, whose type is known by its name; `as_numpy` reads it by its
 Memory of the CPU goes to the module `_core`, a GPU's to `_cuda`; nothing is ever moved from one to
 the other. A GPU's arrays are held as PyTorch tensors: those of other libraries are taken over in
 place through DLPack, which makes the current stream wait for theirs.
-
-Results live where the arguments do: in NumPy memory, handed out as PyTorch tensors where a tensor
-came in, or in PyTorch tensors on the GPU.
 """
 
 from __future__ import annotations
@@ -21,13 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sacfast.errors import ArgumentError, BackendError, DtypeError, ShapeError
+from sacfast.errors import ArgumentError, DtypeError
 from sacfast.kernels import _device
-from sacfast.kernels._native import core, cuda, devices
+from sacfast.kernels._native import core, cuda
+from sacfast.kernels._places import check_device, refuse_device, refuse_host
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from numpy.typing import NDArray
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
@@ -53,7 +49,7 @@ class Array:
     @property
     def place(self) -> str:
         """Where the memory is, for a message."""
-        return "CPU memory" if self.device is None else f"cuda:{self.device}"
+        return "in CPU memory" if self.device is None else f"on cuda:{self.device}"
 
 
 def is_torch(value: object) -> bool:
@@ -96,7 +92,7 @@ def array(
             "__dlpack_device__ will do",
         )
     if backend == "cuda" and found.device is None:
-        _refuse_host(found, function)
+        refuse_host(function, found)
     return found
 
 
@@ -186,9 +182,9 @@ def _from_torch(
     _check_dtype(function, argument, dtype, dtypes)
     device = _device.index_of(value)
     if device is not None:
-        _check_device(function, argument, device, backend)
+        check_device(function, argument, device, backend)
     elif value.device.type != "cpu":
-        _refuse_device(function, argument, f"a tensor on {value.device}", backend)
+        refuse_device(function, argument, f"a tensor on {value.device}", backend)
     value = value.detach().resolve_neg()
     size = value.element_size()
     reach = sum((n - 1) * stride for n, stride in zip(value.shape, value.stride(), strict=True))
@@ -211,10 +207,10 @@ def _from_dlpack(
 ) -> Array:
     device, index = value.__dlpack_device__()
     if device == _CUDA_DEVICE:
-        _check_device(function, argument, int(index), backend)
+        check_device(function, argument, int(index), backend)
         return _from_torch(function, argument, _device.from_dlpack(value), dtypes, backend)
     if device not in _HOST_DEVICES:
-        _refuse_device(function, argument, f"an array on DLPack device {int(device)}", backend)
+        refuse_device(function, argument, f"an array on DLPack device {int(device)}", backend)
     try:
         capsule = value.__dlpack__(max_version=(1, 0))
     except TypeError:  # a producer older than DLPack 1.0 takes no max_version
@@ -227,131 +223,3 @@ def _from_dlpack(
         ) from error
     _check_dtype(function, argument, ref.dtype, dtypes)
     return Array(ref, argument, ref.shape, ref.dtype, False, None, capsule)
-
-
-def _refuse_device(function: str, argument: str, got: str, backend: str | None) -> None:
-    where = "in CPU memory"
-    if backend is None:
-        where += ", for this function has no GPU form"
-    elif backend == "cpu":
-        where += ' for backend="cpu"'
-    else:
-        where += " or on an NVIDIA GPU"
-    raise BackendError(
-        f"{function}: `{argument}` must be {where}, got {got}", hint=f"pass {argument}.cpu()"
-    )
-
-
-def _check_device(function: str, argument: str, device: int, backend: str | None) -> None:
-    if backend not in ("auto", "cuda"):
-        _refuse_device(function, argument, f"a tensor on cuda:{device}", backend)
-    try:
-        count = len(devices())
-    except BackendError as error:
-        raise BackendError(
-            f"{function}: `{argument}` must be where kernels can run, got a tensor on "
-            f"cuda:{device}: {error.message}",
-            hint=f"pass {argument}.cpu()" + (f", or {error.hint}" if error.hint else ""),
-        ) from error
-    if device >= count:
-        raise BackendError(
-            f"{function}: `{argument}` must be on one of the {count} GPUs that sacfast sees, "
-            f"got a tensor on cuda:{device}"
-        )
-
-
-def _refuse_host(given: Array, function: str) -> None:
-    try:
-        devices()
-    except BackendError as error:
-        cure = 'pass backend="auto"' + (f", or {error.hint}" if error.hint else "")
-        hint = f"there is no GPU to move it to ({error.message}): {cure}"
-    else:
-        moved = given.argument if given.is_torch else f"torch.as_tensor({given.argument})"
-        hint = f'pass {moved}.cuda(), or backend="auto"'
-    raise BackendError(
-        f'{function}: `{given.argument}` must be on a GPU for backend="cuda", got an array in '
-        f"CPU memory",
-        hint=hint,
-    )
-
-
-def one_device(function: str, arrays: Iterable[Array]) -> int | None:
-    """The GPU that all of `arrays` are on; None: CPU memory.
-
-    Raises:
-        BackendError: If they are in different places.
-    """
-    first, *others = arrays
-    for other in others:
-        if other.device != first.device:
-            moved = other.argument if other.is_torch else f"torch.as_tensor({other.argument})"
-            target = "cpu" if first.device is None else first.place
-            raise BackendError(
-                f"{function}: `{other.argument}` must be in one place with `{first.argument}`, "
-                f"which is in {first.place}, got one in {other.place}",
-                hint=f'pass {moved}.to("{target}")',
-            )
-    return first.device
-
-
-def result(
-    function: str,
-    shape: tuple[int, ...],
-    inputs: Iterable[Array],
-    out: Any = None,
-    dtype: str = "float32",
-) -> tuple[Any, Array]:
-    """Return the array to hand out, and as what the kernel writes it.
-
-    Without `out` a new array where the inputs are: on a GPU a PyTorch tensor; in CPU memory one
-    where an input is one, else NumPy's.
-
-    Raises:
-        BackendError: If inputs and `out` are in different places.
-        DeviceMemoryError: If the GPU has not enough memory left.
-        ShapeError: If `out` has another shape, or the result is beyond the address space.
-        DtypeError: If `out` is no array of that type.
-        ArgumentError: If `out` can't be written to.
-    """
-    inputs = tuple(inputs)
-    device = one_device(function, inputs)
-    if out is not None:
-        return out, _check_out(function, shape, inputs, out)
-    if device is not None:
-        made = _device.empty(function, shape, dtype, device)
-        return made, array(function, "out", made, (dtype,), "cuda")
-    try:
-        memory = np.empty(shape, dtype=dtype)
-    except ValueError as error:  # MemoryError stays what it is: another machine may have the room
-        raise ShapeError(
-            f"{function}: the result must be smaller than the address space, got {shape}"
-        ) from error
-    given = array(function, "out", memory, (dtype,))
-    return like(memory, is_torch=any(one.is_torch for one in inputs)), given
-
-
-def _check_out(function: str, shape: tuple[int, ...], inputs: tuple[Array, ...], out: Any) -> Array:
-    given = array(function, "out", out, ("float32",), "auto")
-    if given.shape != shape:
-        raise ShapeError(f"{function}: `out` must be {shape}, got {given.shape}")
-    if isinstance(out, np.ndarray):
-        writable, aligned = out.flags.writeable, out.flags.aligned and out.dtype.isnative
-    else:
-        writable, aligned = is_torch(out) and not out.is_neg(), True
-        if is_torch(out) and out.requires_grad:
-            raise ArgumentError(
-                f"{function}: `out` must be a tensor that needs no gradient, got one that does",
-                hint="pass out.detach()",
-            )
-    if not (writable and aligned and given.ref.contiguous):
-        raise ArgumentError(
-            f"{function}: `out` must be a writable C-contiguous numpy array or torch tensor, "
-            f"got one that isn't"
-        )
-    one_device(function, (*inputs, given))
-    if any(given.ref.overlaps(one.ref) for one in inputs):
-        raise ArgumentError(
-            f"{function}: `out` must not share memory with an input, got one that does"
-        )
-    return given

@@ -15,7 +15,9 @@ import numpy as np
 from sacfast.errors import ArgumentError, DtypeError, ShapeError
 from sacfast.kernels import _check, _gpu
 from sacfast.kernels._native import core, threads
-from sacfast.kernels._tensors import FLOATS, INTEGERS, array, as_numpy, is_torch, one_device, result
+from sacfast.kernels._places import one_device
+from sacfast.kernels._results import result
+from sacfast.kernels._tensors import FLOATS, INTEGERS, array, as_numpy, is_torch
 
 VERSIONS = ("2024", "2022")
 

@@ -11,7 +11,9 @@ from typing import Any
 from sacfast.errors import ShapeError
 from sacfast.kernels import _check, _gpu
 from sacfast.kernels._native import core, threads
-from sacfast.kernels._tensors import array, one_device, result
+from sacfast.kernels._places import one_device
+from sacfast.kernels._results import result
+from sacfast.kernels._tensors import array
 
 
 def fri_features(

@@ -12,7 +12,8 @@ from typing import Any
 from sacfast.errors import ShapeError
 from sacfast.kernels import _check
 from sacfast.kernels._native import core, threads
-from sacfast.kernels._tensors import INTEGERS, Array, array, result
+from sacfast.kernels._results import result
+from sacfast.kernels._tensors import INTEGERS, Array, array
 
 
 def label_correlation(labels: Any) -> Any:

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from sacfast.errors import ArgumentError, ShapeError
 from sacfast.kernels import _check, _gpu
 from sacfast.kernels._native import core, threads
-from sacfast.kernels._tensors import array, result
+from sacfast.kernels._results import result
+from sacfast.kernels._tensors import array
 
 _LINE = 16  # float32 in a cache line
 
