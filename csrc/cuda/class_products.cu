@@ -78,7 +78,6 @@ __global__ void __launch_bounds__(threads) make_panels(const __grid_constant__ S
         for (int i = thread; i < strip_rows * width; i += threads) {
             to[i] = tile[i / width][i % width];
         }
-        __syncthreads();  // before the next item's columns
     }
 }
 
@@ -233,7 +232,6 @@ __global__ void __launch_bounds__(threads, 2) multiply(const __grid_constant__ T
         gram<Product, 64>(
             {left, own ? left : task.right.panel(right_group), width, width, mine ? n : 0}, n,
             shared.gram, tile);
-        __syncthreads();  // the panels of both slots are free
         auto& sums = shared.sums.tile[G::slot()];
 #pragma unroll
         for (int e = 0; e < 32; ++e) {

@@ -133,13 +133,12 @@ def correlation_products(
 ) -> tuple[Any, Any]:
     """(S, K) and (S,) of a batch or a list of models, (K, P), and K-1 models or none."""
     inputs, fixed = placed(simulator, models), one_placed(simulator, rows)
-    made_of = refs(placed(simulator, origins))
+    made_of = placed(simulator, origins)
     count = model_count(inputs)
     out, out_ref = result(simulator, (count, fixed.ref.shape[0]), np.float64)
     own, own_ref = result(simulator, (count,), np.float64)
-    needed = simulator.cuda.correlation_products_scratch(refs(inputs), fixed.ref, made_of, product)
+    given = refs(inputs), fixed.ref, refs(made_of)
+    needed = simulator.cuda.correlation_products_scratch(*given, product)
     scratch = Scratch(simulator, needed, share)
-    simulator.cuda.correlation_products(
-        refs(inputs), fixed.ref, made_of, center, product, scratch.place, out_ref, own_ref
-    )
+    simulator.cuda.correlation_products(*given, center, product, scratch.place, out_ref, own_ref)
     return out.numpy(), own.numpy()

@@ -6,19 +6,15 @@ import numpy as np
 import pytest
 
 from sacfast.kernels import reference
+from tests import tolerances
 from tests.cuda.calls import Placed, correlation, correlation_distance
 
 PRODUCTS = ("fma", "tf32x3", "bfloat16")
 
-#: Correlations within 4e-7 (unit rows rounded to float32, chains of products), whose mean error is
-#: less; then a subtraction and 11 additions of half a unit each, 12 * 2^-24 of a distance below 1.
-#: tf32x3: numbers are split within 2^-21, and a chain of 8 stages ends in 24 sums, each of which
-#: tensor cores may cut off by 2^-23. bfloat16: both operands of every product are off by 2^-9 at
-#: most, and sum |a b| is at most 1.
+#: The mean of correlations' errors; a subtraction and 11 additions of half a unit each, of numbers
+#: below 2.
 TOLERANCE = {
-    "fma": 1e-6,
-    "tf32x3": 2.0**-21 + 24 * 2.0**-23 + 1e-6,
-    "bfloat16": 2.0**-8 + 2.0**-16,
+    product: tolerances.CUDA_CORRELATION[product] + 24 * tolerances.U for product in PRODUCTS
 }
 
 

@@ -83,7 +83,7 @@ class Drive:
             what = f"{name}{tuple(kind.values())}, {size} bytes of scratch, seed {seed}"
             try:
                 getattr(self.cuda, name)(*arguments, **kind, place=place, **refs)
-            except RuntimeError as error:
+            except (RuntimeError, ValueError) as error:
                 raise Objection(f"{what}: {[*self.simulator.findings(), error][0]}") from error
             if found := self.simulator.findings():
                 raise Objection(f"{what}: {found[0]}")
@@ -109,9 +109,7 @@ class Drive:
     ) -> None:
         refs = [self.place(model, offset=offset) for model in models]
         count, pairs = len(models), len(models[0]) * (len(models[0]) - 1) // 2
-        expected = reference.correlation(
-            models, center=center, kernel=kernel.partition("_")[0], rbf_normalized="_" in kernel
-        )
+        expected = reference.correlation(models, center=center, **kind_of(kernel))
         self.call(
             "correlation",
             refs,
@@ -130,6 +128,7 @@ class Drive:
         sources: int,
         *,
         center: str = "double",
+        kernel: str = "cosine",
         product: str = "fma",
         dtype: str = "float32",
         offset: int = 0,
@@ -138,13 +137,19 @@ class Drive:
         pairs = len(models[0]) * (len(models[0]) - 1) // 2
         fixed = self.rng.uniform(-1, 1, (sources, pairs)).astype(dtype)
         rows = self.place(fixed, offset=offset)
-        expected = reference.correlation_distance(models, fixed, center=center)
+        expected = reference.correlation_distance(
+            models,
+            fixed,
+            center=center,
+            kernel=kernel.partition("_")[0],
+            rbf_normalized="_" in kernel,
+        )
         self.call(
             "correlation_distance",
             refs,
             rows,
             center=center,
-            kernel="cosine",
+            kernel=kernel,
             product=product,
             shapes={"out": ((len(models), sources), "float32")},
             need=self.cuda.correlation_distance_scratch(refs, rows, product),
@@ -216,6 +221,11 @@ class Drive:
         )
 
 
+def kind_of(kernel: str) -> dict[str, Any]:
+    """The oracle's words for a kernel."""
+    return {"kernel": kernel.partition("_")[0], "rbf_normalized": "_" in kernel}
+
+
 # ---- the shapes, small ones first ----------------------------------------------------------------
 
 
@@ -249,11 +259,16 @@ def distances(drive: Drive) -> Iterator[Callable[[], None]]:
         for product in PRODUCTS:
             models = ragged(drive, n, 9, 7, 17, 2, 5)
             yield lambda m=models, p=product, v=sources: drive.correlation_distance(m, v, product=p)
+    for n in (33, 40, 70):
+        models = ragged(drive, n, 9, 7)
+        yield lambda m=models: drive.correlation_distance(m, 3, kernel="rbf_normalised")
     for dtype, offset in (("float16", 1), ("float64", 0), ("float32", 2)):
         models = ragged(drive, 40, 11, 3)
         yield lambda m=models, d=dtype, o=offset: drive.correlation_distance(
             m, 4, dtype=d, offset=o
         )
+    alike = [drive.outputs(40, 5) for _ in range(20)]
+    yield lambda: drive.correlation_distance(alike, 6, kernel="rbf_normalised")
 
 
 def products(drive: Drive) -> Iterator[Callable[[], None]]:
@@ -270,6 +285,8 @@ def products(drive: Drive) -> Iterator[Callable[[], None]]:
     for n in (130, 200):
         models, made_of = ragged(drive, n, 2, 3, 2, 7), ragged(drive, n, 2, 3, 5, 2)
         yield lambda m=models, o=made_of: drive.correlation_products(m, o, by_classes=True)
+    models, made_of = [drive.outputs(200, 20) for _ in range(80)], ragged(drive, 200, 20)
+    yield lambda: drive.correlation_products(models, made_of, by_classes=True)
 
 
 def pairwise(drive: Drive) -> Iterator[Callable[[], None]]:
