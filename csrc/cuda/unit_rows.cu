@@ -10,16 +10,18 @@
 // Blocks are grid-strided over models x strips of rows or of classes, so that one large model fills
 // the GPU as well as many small ones.
 //
-// Bound by memory where float64 runs at half the rate of float32 (compute
-// capability 8.0, 9.0, 10.0): about 10 float64 operations an element that is centred twice, 3
+// Bound by memory where float64 runs at half the rate of float32 (compute capability 8.0, 9.0,
+// 10.0): about 14 float64 operations an element that is centred twice (conversions among them), 8
 // otherwise, beside 8 bytes at the least. Elsewhere (8.6, 8.9, 12.0; a 64th of the rate) by those
-// operations. 256 threads, few registers: four blocks a multiprocessor or more.
+// operations. At most 64 registers a thread (row_means 80) and 5 KB of shared memory a block: four
+// blocks of 256 threads (three) a multiprocessor, on every architecture.
 //
 // Numerics. Everything between the raw value and the one rounding to float32 (or bfloat16, after
-// that) is float64. Sums run in an order that depends on N and C alone. A sum of float32 in float64
-// loses next to nothing; float64 values, and classes of more than 2048 rows, are averaged twice
-// (the mean, then the mean of what is left), and float64 rows are scaled by a power of two before
-// they are squared, so that nothing overflows. cpu/normalise.h has the rule for zero rows.
+// that) is float64. Sums run in an order that depends on N and C alone, in many short chains: those
+// of a class are exact to (N / 256 + 8) 2^-53 of their size, 1e-14 for N = 20,000; those of a row
+// of float32 lose next to nothing. Rows of float64 are averaged twice (the mean, then the mean of
+// what is left), and scaled by a power of two before they are squared, so that nothing overflows.
+// cpu/normalise.h has the rule for zero rows.
 #include "cuda/unit_rows.h"
 
 #include <cuda_bf16.h>
@@ -40,7 +42,6 @@ constexpr int strip_classes = 8;       // classes of a block of class_means
 constexpr int class_lanes = 32;        // lanes that share a class
 constexpr int tile_classes = 32;       // classes that pass through shared memory at a time
 constexpr int tile_stride = 36;        // 8 classes x 4 rows fall into 32 different banks
-constexpr int chain = 64;              // longest sum of a lane over rows that is exact enough
 constexpr int per_multiprocessor = 4;  // blocks, by 64 registers a thread
 constexpr std::size_t few_runs = 16, many_runs = 256;      // kernel arguments of 1 KB and 20 KB
 constexpr std::int64_t most_size = std::int64_t{1} << 30;  // what an int counts, with room
@@ -86,7 +87,7 @@ struct Task {
 // ---- kernels -----------------------------------------------------------------------------------
 
 template <std::size_t kRuns>
-__global__ void __launch_bounds__(threads)
+__global__ void __launch_bounds__(threads, per_multiprocessor)
     describe(const __grid_constant__ Runs<kRuns> runs, std::int64_t stride, Source* sources,
              UnitModel* models) {
     for (int r = static_cast<int>(blockIdx.x); r < runs.count; r += static_cast<int>(gridDim.x)) {
@@ -99,6 +100,19 @@ __global__ void __launch_bounds__(threads)
             models[run.model + k] = {run.offset + k * run.words * stride, run.words, 0};
         }
     }
+}
+
+// The sum of value(first), value(first + step), ... below `count`, four of them side by side.
+template <typename Value>
+__device__ __forceinline__ double sum_of(int first, int step, int count, const Value& value) {
+    double sums[4] = {};
+    for (int at = first; at < count; at += 4 * step) {
+#pragma unroll
+        for (int k = 0; k < 4; ++k) {
+            if (within(at + k * step, count)) sums[k] += value(at + k * step);
+        }
+    }
+    return sums[0] + sums[1] + (sums[2] + sums[3]);
 }
 
 __device__ __forceinline__ double sum_over_row(double x) {
@@ -116,7 +130,7 @@ __device__ __forceinline__ double most_over_row(double x) {
     return x;
 }
 
-__global__ void __launch_bounds__(threads) row_means(const __grid_constant__ Task task) {
+__global__ void __launch_bounds__(threads, 3) row_means(const __grid_constant__ Task task) {
     const int lane = static_cast<int>(threadIdx.x) % row_lanes;
     for (std::int64_t item = blockIdx.x; item < task.count * task.strips; item += gridDim.x) {
         const std::int64_t s = item / task.strips;
@@ -127,18 +141,12 @@ __global__ void __launch_bounds__(threads) row_means(const __grid_constant__ Tas
         const int cols = within(i, task.rows) ? static_cast<int>(source.cols) : 0;
         with_element(source.type, [&](auto element) {
             using E = decltype(element);
-            double sum = 0.0;
-#pragma unroll 4
-            for (int c = lane; c < cols; c += row_lanes)
-                sum += E::read(row + c * source.col_stride);
+            const auto value = [&](int c) { return E::read(row + c * source.col_stride); };
             const auto count = static_cast<double>(source.cols);
-            double mean = sum_over_row(sum) / count;
+            double mean = sum_over_row(sum_of(lane, row_lanes, cols, value)) / count;
             if constexpr (E::is_float64) {
-                double rest = 0.0;
-                for (int c = lane; c < cols; c += row_lanes) {
-                    rest += E::read(row + c * source.col_stride) - mean;
-                }
-                mean += sum_over_row(rest) / count;
+                const auto rest = [&](int c) { return value(c) - mean; };
+                mean += sum_over_row(sum_of(lane, row_lanes, cols, rest)) / count;
             }
             if (lane == 0 && within(i, task.rows)) task.row_means[s * task.rows + i] = mean;
         });
@@ -159,7 +167,8 @@ __device__ __forceinline__ double sum_over_class(double x, double (&parts)[8][st
     return sum;
 }
 
-__global__ void __launch_bounds__(threads) class_means(const __grid_constant__ Task task) {
+__global__ void __launch_bounds__(threads, per_multiprocessor)
+    class_means(const __grid_constant__ Task task) {
     __shared__ double parts[8][strip_classes];
     const int first = static_cast<int>(threadIdx.x) / strip_classes;
     for (std::int64_t item = blockIdx.x; item < task.count * task.strips; item += gridDim.x) {
@@ -169,23 +178,14 @@ __global__ void __launch_bounds__(threads) class_means(const __grid_constant__ T
             item % task.strips * strip_classes + static_cast<int>(threadIdx.x) % strip_classes;
         const std::byte* column = source.data + c * source.col_stride;
         const double* row_mean = task.row_means + s * task.rows;
-        const std::int64_t rows = within(c, source.cols) ? task.rows : 0;
+        const int rows = within(c, source.cols) ? static_cast<int>(task.rows) : 0;
         with_element(source.type, [&](auto element) {
             using E = decltype(element);
-            double sum = 0.0;
-#pragma unroll 4
-            for (std::int64_t i = first; i < rows; i += class_lanes) {
-                sum += E::read(column + i * source.row_stride) - row_mean[i];
-            }
-            const auto count = static_cast<double>(task.rows);
-            double mean = sum_over_class(sum, parts) / count;
-            if (E::is_float64 || task.rows > chain * class_lanes) {
-                double rest = 0.0;
-                for (std::int64_t i = first; i < rows; i += class_lanes) {
-                    rest += E::read(column + i * source.row_stride) - row_mean[i] - mean;
-                }
-                mean += sum_over_class(rest, parts) / count;
-            }
+            const auto value = [&](int i) {
+                return E::read(column + i * source.row_stride) - row_mean[i];
+            };
+            const double mean = sum_over_class(sum_of(first, class_lanes, rows, value), parts) /
+                                static_cast<double>(task.rows);
             if (first == 0 && within(c, source.cols)) {
                 task.class_means[source.first_class + c] = mean;
             }
@@ -225,7 +225,7 @@ struct Factors {
 template <typename E>
 __device__ __forceinline__ Factors factors_of(const Row<E>& row, const Source& source, int lane,
                                               bool centred) {
-    double power = 1.0, class_size = 0.0, squares = 0.0;
+    double power = 1.0, class_size = 0.0;
     if constexpr (E::is_float64) {
         double largest = 0.0;
         for (int c = lane; c < row.cols; c += row_lanes) {
@@ -234,13 +234,11 @@ __device__ __forceinline__ Factors factors_of(const Row<E>& row, const Source& s
         }
         power = inverse_power(most_over_row(largest));
     }
-#pragma unroll 4
-    for (int c = lane; c < row.cols; c += row_lanes) {
+    const double squares = sum_over_row(sum_of(lane, row_lanes, row.cols, [&](int c) {
         const double x = row(c) * power, size = fabs(row.class_mean(c));
         class_size = size > class_size ? size : class_size;
-        squares = fma(x, x, squares);
-    }
-    squares = sum_over_row(squares);
+        return x * x;
+    }));
     class_size = 2.0 * most_over_row(class_size);
     const double least =
         centred ? residue * sqrt(static_cast<double>(source.cols)) * (fabs(row.mean) + class_size)
@@ -289,7 +287,8 @@ __device__ __forceinline__ void write_strip(const Task& task, const Source& sour
 }
 
 template <bool kPairs>
-__global__ void __launch_bounds__(threads) unit_rows_of(const __grid_constant__ Task task) {
+__global__ void __launch_bounds__(threads, per_multiprocessor)
+    unit_rows_of(const __grid_constant__ Task task) {
     __shared__ float tile[tile_classes][tile_stride];
     const int thread = static_cast<int>(threadIdx.x), lane = thread % row_lanes;
     for (std::int64_t item = blockIdx.x; item < task.count * task.strips; item += gridDim.x) {

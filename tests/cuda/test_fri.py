@@ -73,7 +73,8 @@ def test_scores_stay_within_one(plain):
     left = made((1, 33, 60))
     for product in PRODUCTS:
         scores = calls.fri_features(plain, left, np.concatenate([left, -left], 1), product=product)
-        assert scores.max() <= 1 and scores.min() >= -1
+        assert scores.max() <= 1
+        assert scores.min() >= -1
 
 
 def test_too_little_scratch_is_refused(plain):

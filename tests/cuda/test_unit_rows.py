@@ -142,7 +142,8 @@ def test_a_zero_row_correlates_zero(plain, dtype):
     outputs[0, [3, 39]] = 0
     for center in ("none", "row"):
         matrix = unpack(calls.correlation(plain, outputs, center=center)[0], 40)
-        assert (matrix[3, :3] == 0).all() and (matrix[39, :39] == 0).all()
+        assert (matrix[3, :3] == 0).all()
+        assert (matrix[39, :39] == 0).all()
         assert_right(calls.correlation(plain, outputs, center=center), outputs, center=center)
 
 
@@ -156,11 +157,10 @@ def test_rows_that_differ_by_a_constant_leave_nothing_under_double_centring(plai
         assert (calls.correlation(plain, same) == 0).all()
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_mean_over_many_rows_is_taken_twice(plain, dtype):
-    """2100 rows of one class each: more than one pass over 64 rows a lane is exact for."""
-    outputs = np.tile(np.array([0.021252851070693524, -3.0], dtype), (1, 2100, 1))
-    assert (calls.correlation(plain, outputs) == 0).all()
+def test_a_mean_over_many_equal_classes_is_that_class(plain):
+    """50,000 of them, added once in chains of 1,562, drift by 4e-14 of the sum."""
+    outputs = np.full((1, 3, 50_000), 0.021252851070693524)
+    assert (calls.correlation(plain, outputs, center="row") == 0).all()
 
 
 def test_a_small_row_is_no_zero_row(plain):
