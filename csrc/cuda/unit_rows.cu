@@ -130,7 +130,7 @@ __device__ __forceinline__ double most_over_row(double x) {
     return x;
 }
 
-__global__ void __launch_bounds__(threads, 3) row_means(const __grid_constant__ Task task) {
+__global__ void __launch_bounds__(threads) row_means(const __grid_constant__ Task task) {
     const int lane = static_cast<int>(threadIdx.x) % row_lanes;
     for (std::int64_t item = blockIdx.x; item < task.count * task.strips; item += gridDim.x) {
         const std::int64_t s = item / task.strips;
