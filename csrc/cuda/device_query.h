@@ -28,7 +28,7 @@ Devices query_devices();
 
 // What "float32" means on a device. It depends on nothing else, so that no result depends on what
 // it was computed together with. Data centres' devices (8.0, 9.0, 10.0) multiply TF32 on tensor
-// cores at 8 or more times the rate of float32 and gain by three products for one; the others
+// cores at 7 or more times the rate of float32 and gain by three products for one; the others
 // multiply at 1 or 2 times that rate and don't.
 cuda::Product float32_product(const Device& device);
 
