@@ -1,5 +1,5 @@
 // Plan. As many models as fit lie side by side in 64 columns, a group: its panel is [N][64], class
-// by class. Four kernels:
+// by class. Three kernels:
 //
 //   make_panels   unit rows to panels: 32 rows of a group a block, through shared memory
 //   add_ones      sums of the columns, float64: what A^T B is where B is one class of ones
@@ -8,20 +8,25 @@
 //                 tile stays in shared memory; a warp takes an origin, adds the squares of its
 //                 columns row by row and then the rows of each model, float64.
 //
-// Bound by arithmetic from a few hundred rows on: N x 4096 multiply-adds an item beside 4096
-// conversions, products and additions in float64, which devices with a 64th of the rate take as
-// long for as for 64 FMAs each; it reads 512 N bytes, of panels that the L2 cache holds.
+// Bound by arithmetic: an item is 4096 N FMAs, and reads 512 N bytes of panels that the L2 cache
+// holds. Squaring takes 4096 conversions and as many FMAs in float64: where that runs at a 64th of
+// the rate as long as 128 rows, elsewhere as long as 4. Where origins are wide, some of a slot's
+// four warps have none to add.
 //
-// Occupancy. 256 threads, at most 128 registers, 37 KB of shared memory: two blocks a
-// multiprocessor everywhere.
+// Occupancy. multiply: 256 threads, 117 to 127 registers (ptxas), 37 KB of shared memory: two
+// blocks a multiprocessor on every architecture. make_panels: 38 registers, 9 KB, and add_ones: 40,
+// 2 KB: six.
+//
+// Always FMAs: tensor cores may cut off what they add, all to one side. That moves <c, c> by up to
+// 3e-6 of it, and what the null bank leaves of c is a few percent: more than the score can bear.
 //
 // Numerics. Elements of A^T B as gram.cuh makes them, squares and their sums in float64, in an
-// order that depends on C_s and C_k alone. |a_i|^2 counts as 1 where it is 1 within a few 2^-24.
-// Rows are compared one by one only where both models have zero rows.
+// order that depends on C_s and C_k alone. |a_i|^2 counts as 1, which it is within a few 2^-24. All
+// in all 2e-7 of |c| |c'| at the most that was seen, 1e-8 where models are different. Rows are
+// looked at one by one only where both models have zero rows.
 #include "cuda/class_products.h"
 
 #include <algorithm>
-#include <stdexcept>
 
 #include "cuda/gram.cuh"
 #include "cuda/numbers.h"
@@ -34,6 +39,7 @@ namespace {
 constexpr int threads = gram_threads;
 constexpr int width = static_cast<int>(most_classes);
 constexpr int strip_rows = 32;  // that make_panels takes at a time
+constexpr int blocks_each = 2;  // of `multiply`, per multiprocessor
 
 // Some models, side by side in panels.
 struct Side {
@@ -166,9 +172,8 @@ struct Sums {
     double rows[threads / 32][width];  // of a warp
 };
 
-template <class Product>
 union alignas(16) Shared {
-    GramShared<Product, 64> gram;
+    GramShared<FmaProduct, 64> gram;
     Sums sums;
 };
 
@@ -213,10 +218,10 @@ __device__ __forceinline__ void add_squares(const Task& task, const Side& right,
     }
 }
 
-template <class Product>
-__global__ void __launch_bounds__(threads, 2) multiply(const __grid_constant__ Task task) {
+__global__ void __launch_bounds__(threads, blocks_each)
+    multiply(const __grid_constant__ Task task) {
     using G = Geometry<64>;
-    __shared__ Shared<Product> shared;
+    __shared__ Shared shared;
     const int each = task.tasks_a_group();
     const std::int64_t items = std::int64_t{task.left.groups} * each;
     for (std::int64_t first = std::int64_t{blockIdx.x} * G::slots; first < items;
@@ -229,14 +234,14 @@ __global__ void __launch_bounds__(threads, 2) multiply(const __grid_constant__ T
         const float* left = task.left.panel(left_group);
         const int n = static_cast<int>(task.left.units.rows);
         float tile[32];
-        gram<Product, 64>(
+        gram<FmaProduct, 64>(
             {left, own ? left : task.right.panel(right_group), width, width, mine ? n : 0}, n,
             shared.gram, tile);
         auto& sums = shared.sums.tile[G::slot()];
 #pragma unroll
         for (int e = 0; e < 32; ++e) {
-            sums[G::first_row() + Product::row(G::lane(), e)]
-                [G::first_column() + Product::column(G::lane(), e)] = tile[e];
+            sums[G::first_row() + FmaProduct::row(G::lane(), e)]
+                [G::first_column() + FmaProduct::column(G::lane(), e)] = tile[e];
         }
         __syncthreads();
         if (mine) {
@@ -303,7 +308,7 @@ Side make_side(const std::vector<Matrix>& models, Center center, Scratch& scratc
     return side;
 }
 
-void launch(const Task& task, Product product, Stream stream) {
+void launch(const Task& task, Stream stream) {
     const auto handle = static_cast<cudaStream_t>(stream.handle);
     if (task.squares) {
         add_ones<<<blocks_for(task.left.groups, 8, stream), threads, 0, handle>>>(task.left,
@@ -312,14 +317,7 @@ void launch(const Task& task, Product product, Stream stream) {
     }
     const std::int64_t items =
         std::int64_t{task.left.groups} * (task.right.groups + (task.squares ? 1 : 0));
-    const unsigned grid = blocks_for((items + 1) / 2, 2, stream);
-    if (product == Product::fma) {
-        multiply<FmaProduct><<<grid, threads, 0, handle>>>(task);
-    } else if (product == Product::tf32x3) {
-        multiply<Tf32x3Product><<<grid, threads, 0, handle>>>(task);
-    } else {
-        throw std::invalid_argument("class_products: a product that is not of float32");
-    }
+    multiply<<<blocks_for((items + 1) / 2, blocks_each, stream), threads, 0, handle>>>(task);
     check_launch("class_products");
 }
 
@@ -350,8 +348,8 @@ Need class_products_scratch(const std::vector<Matrix>& models, const std::vector
 }
 
 void class_products(const std::vector<Matrix>& models, const std::vector<Matrix>& origins,
-                    const std::int32_t* places, Center center, Product product, Scratch scratch,
-                    Stream stream, double* products, double* squares) {
+                    const std::int32_t* places, Center center, Scratch scratch, Stream stream,
+                    double* products, double* squares) {
     if (models.empty() || origins.empty()) return;
     const std::int64_t fixed = side_bytes(models[0].rows);
     const auto of = [](const std::vector<Matrix>& some) {
@@ -376,7 +374,7 @@ void class_products(const std::vector<Matrix>& models, const std::vector<Matrix>
             task.left = make_side(some_of(models, first, last), center, left, stream);
             task.results = {products, squares, places + first, columns,
                             static_cast<std::int64_t>(first_origin) + 1};
-            launch(task, product, stream);
+            launch(task, stream);
         };
         in_rounds("class_products", models.size(), fixed, of(models), left_scratch.bytes, round);
     };

@@ -27,7 +27,7 @@ Need class_products_scratch(const std::vector<Matrix>& models, const std::vector
 
 // Model s goes to row places[s] of the results [.., K].
 void class_products(const std::vector<Matrix>& models, const std::vector<Matrix>& origins,
-                    const std::int32_t* places, Center center, Product product, Scratch scratch,
-                    Stream stream, double* products, double* squares);
+                    const std::int32_t* places, Center center, Scratch scratch, Stream stream,
+                    double* products, double* squares);
 
 }  // namespace sacfast::cuda

@@ -1,9 +1,7 @@
 // Plan. One block of 256 threads a tile and row, grid-strided: lane l of warp p writes 16 bytes,
 // [p][l], and reads up to four numbers of one row of the tile, beside those of its neighbours.
 // Bound by memory: a row is read once and written once, half as much again where it is split at
-// the diagonal. 256 threads of at most 32 registers, no shared memory: 8 blocks fill a
-// multiprocessor of 2048 threads, 6 one of 1536.
-
+// the diagonal. 256 threads of at most 40 registers, no shared memory: six blocks a multiprocessor.
 #include "cuda/fixed_tiles.h"
 
 #include <stdexcept>
@@ -16,7 +14,7 @@ namespace sacfast::cuda {
 namespace {
 
 constexpr int threads = 256;
-constexpr int blocks_each = 8;  // per multiprocessor
+constexpr int blocks_each = 6;  // per multiprocessor
 
 struct Task {
     Matrix rows;
