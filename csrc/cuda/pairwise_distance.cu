@@ -19,7 +19,7 @@
 //
 // Occupancy. 155 to 166 registers and 20 KB (24 KB) of shared memory: three blocks of four warps on
 // a multiprocessor from 8.0 to 12.0, each thread with 32 (24) sums under way. `finish` takes 48 to
-// 64 registers, four blocks of eight warps.
+// 64 registers: four blocks of eight warps.
 //
 // What bounds it: two float32 additions an element, the absolute value being free on an operand;
 // 91% of the instructions of the inner loop of the 64 x 64 tile are such (89% of the other's; 87%
@@ -81,8 +81,8 @@ struct Round {
     std::uint32_t first_tile, tiles;
     std::uint32_t parts;  // there is memory for tiles * parts of 12 KB: below 2^32
     std::int64_t first_part;
-    int chunks_a_part, parts_a_group;  // one of the two is 1
-    bool last;                         // of its tiles' rounds
+    int chunks_a_part;  // 1, or those of a group
+    bool last;          // of its tiles' rounds
 };
 
 struct Place {
@@ -172,14 +172,19 @@ template <int kRows, int kColumns>
 __device__ __forceinline__ void add(const float (&from)[kRows][kColumns],
                                     float (&to)[kRows][kColumns]) {
 #pragma unroll
-    for (int e = 0; e < kRows * kColumns; ++e)
-        to[e / kColumns][e % kColumns] += from[e / kColumns][e % kColumns];
+    for (int r = 0; r < kRows; ++r) {
+#pragma unroll
+        for (int c = 0; c < kColumns; ++c) to[r][c] += from[r][c];
+    }
 }
 
 template <int kRows, int kColumns>
 __device__ __forceinline__ void clear(float (&sums)[kRows][kColumns]) {
 #pragma unroll
-    for (int e = 0; e < kRows * kColumns; ++e) sums[e / kColumns][e % kColumns] = 0.0f;
+    for (int r = 0; r < kRows; ++r) {
+#pragma unroll
+        for (int c = 0; c < kColumns; ++c) sums[r][c] = 0.0f;
+    }
 }
 
 template <int kRows, int kColumns, int kWidth>
@@ -267,13 +272,23 @@ __global__ void __launch_bounds__(finish_threads, finish_blocks_per_multiprocess
         if (!within(row, problem.left.count) || !within(column, problem.right.count)) continue;
 
         double total = round.first_part == 0 ? 0.0 : totals[at];
-        for (std::int64_t part = 0; part < round.parts;) {
-            float group = 0.0f;  // the order of sum_tiles, whatever the parts
-            for (std::int64_t end = min(part + round.parts_a_group, std::int64_t{round.parts});
-                 part < end;) {
-                group += sums[part++ * count + at];
+        for (std::int64_t part = 0; part < round.parts; part += chunks_a_group) {
+            float values[chunks_a_group];  // all under way at once
+#pragma unroll
+            for (int k = 0; k < chunks_a_group; ++k) {
+                values[k] = within(part + k, round.parts) ? sums[(part + k) * count + at] : 0.0f;
             }
-            total += static_cast<double>(group);
+            if (round.chunks_a_part == 1) {
+                float group = 0.0f;  // in the order of sum_tiles
+#pragma unroll
+                for (int k = 0; k < chunks_a_group; ++k) group += values[k];
+                total += static_cast<double>(group);
+            } else {
+#pragma unroll
+                for (int k = 0; k < chunks_a_group; ++k) {
+                    if (part + k < round.parts) total += static_cast<double>(values[k]);
+                }
+            }
         }
         if (!round.last) {
             totals[at] = total;
@@ -432,7 +447,6 @@ void pairwise_distance(const Matrix& a, const Matrix* b, Scratch scratch, Stream
     const bool by_chunks = plan.by_chunks(bytes);
     const std::int64_t parts = by_chunks ? plan.chunks : plan.groups;
     round.chunks_a_part = by_chunks ? 1 : chunks_a_group;
-    round.parts_a_group = by_chunks ? chunks_a_group : 1;
     // As many tiles at a time as there is room for with all parts; else a tile in several rounds.
     const std::int64_t tiles = std::clamp<std::int64_t>(room / parts, 1, plan.tiles);
     for (std::int64_t tile = 0; tile < plan.tiles; tile += tiles) {

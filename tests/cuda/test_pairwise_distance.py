@@ -54,7 +54,7 @@ def test_any_number_of_pairs(simulated, rng, pairs):
     agrees(distance(simulated, a, b), a, b)
 
 
-@pytest.mark.parametrize("pairs", [2047, 2048, 2049, 4950])
+@pytest.mark.parametrize("pairs", [2047, 2048, 2049, 4950, 20000])
 def test_beyond_one_group(plain, rng, pairs):
     a, b = packed(rng, 3, pairs), packed(rng, 2, pairs)
     whole = distance(plain, a, b)
