@@ -328,10 +328,12 @@ std::vector<Matrix> some_of(const std::vector<Matrix>& models, std::size_t first
 
 }  // namespace
 
-double class_products_cost(const Matrix& model, const std::vector<Matrix>& origins) {
-    const double side_by_side = static_cast<double>(width / model.cols);
-    const double panels = static_cast<double>(Groups(origins).count()) + 1.0;  // and itself
-    return static_cast<double>(model.rows) * width * width * panels / side_by_side;
+std::int64_t class_groups(const std::vector<Matrix>& origins) { return Groups(origins).count(); }
+
+double class_products_cost(const Matrix& model, std::int64_t origin_groups) {
+    const auto side_by_side = static_cast<double>(width / model.cols);
+    const double tiles = static_cast<double>(origin_groups) + 1.0;  // and with itself
+    return static_cast<double>(model.rows) * width * width * tiles / side_by_side;
 }
 
 Need class_products_scratch(const std::vector<Matrix>& models, const std::vector<Matrix>& origins) {

@@ -42,11 +42,12 @@ Parts parts_of(const std::vector<Matrix>& models, const Matrix& rows,
                const std::vector<Matrix>& origins) {
     const auto narrow = [](const Matrix& m) { return m.cols > 0 && m.cols <= most_classes; };
     const bool possible = !origins.empty() && std::all_of(origins.begin(), origins.end(), narrow);
+    const std::int64_t groups = possible ? class_groups(origins) : 0;
     Parts parts;
     for (std::size_t s = 0; s < models.size(); ++s) {
         const Matrix& m = models[s];
         const bool by_classes = possible && narrow(m) && m.rows > 1 &&
-                                class_products_cost(m, origins) < pairs_cost(m, rows.rows);
+                                class_products_cost(m, groups) < pairs_cost(m, rows.rows);
         (by_classes ? parts.classes : parts.pairs).add(m, s);
     }
     return parts;

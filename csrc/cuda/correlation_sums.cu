@@ -188,7 +188,7 @@ __global__ void __launch_bounds__(gram_threads, blocks_each)
     const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
     const int first_model = warp % 2 * models_a_thread, half = warp / 2 % 2, turn = warp / 4;
     if (threadIdx.x == 0) shared.walk = task.walk;
-    // In 32 bits: an item leaves 128 bytes of sums in scratch at the least.
+    // In 32 bits: each item leaves 16 bytes or more in scratch.
     for (int item = static_cast<int>(blockIdx.x); item < task.walk.groups * task.walk.tiles;
          item += static_cast<int>(gridDim.x)) {
         if (threadIdx.x == 0) shared.now = item_at(shared.walk, item);
