@@ -9,7 +9,6 @@ from benchmarks.cuda.race import BFLOAT16_TOLERANCE, FLOAT32_TOLERANCE, Runner, 
 from benchmarks.kernels.data import (
     OWN_TOLERANCE,
     mean_tolerance,
-    optional,
     outputs,
     packed_oracle,
     product_tolerance,
@@ -21,7 +20,6 @@ from sacfast.kernels._native import devices
 __all__ = [
     "cpu",
     "mean_tolerance",
-    "optional",
     "outputs",
     "own",
     "packed_oracle",

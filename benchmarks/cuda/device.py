@@ -16,7 +16,9 @@ import torch
 from numpy.typing import NDArray
 
 NAME = "cuda:0"
-LEAST_FLUSH = 256 << 20  # bytes written to empty the cache: no GPU's is larger
+#: Bytes written to empty the cache. No GPU's is nearly as large; it takes the GPU so long that the
+#: CPU can put a call's kernels in line meanwhile.
+FLUSHED = 1 << 30
 
 
 class NoGpuError(RuntimeError):
@@ -102,7 +104,7 @@ class Cache:
     """Something to write that is larger than the GPU's cache."""
 
     def __init__(self) -> None:
-        self._memory = torch.empty(LEAST_FLUSH, dtype=torch.uint8, device=NAME)
+        self._memory = torch.empty(FLUSHED, dtype=torch.uint8, device=NAME)
 
     def empty(self) -> None:
         """Drives everything else out."""
