@@ -5,7 +5,7 @@
 // (fixed_tiles.h). Warp w has models 4 (w % 2) .., half (w / 2 % 2) and every other four rows, w
 // / 4. A butterfly over the warp that halves the number of sums at every step leaves one of the 16
 // with each pair of lanes. Sums of the halves meet in shared memory; one float32 a (model, row,
-// tile) goes to scratch, and a second kernel adds the tiles in float64, one after the other.
+// tile) goes to scratch, where tile_totals.h adds them in float64, one tile after the other.
 //
 // Why dealt out anew: a load of 16 bytes a lane takes 4 cycles of the L1 cache, and serves 4 models
 // x 4 numbers: 16 FMAs (or 32 additions), 4 cycles of the multiprocessor's FMA units with 128
@@ -18,8 +18,7 @@
 // Why no 64 x 64 tiles: two models a block would fetch every fixed row four times as often.
 //
 // Occupancy. add_terms: 256 threads, 127 or 128 registers (ptxas), 40 KB of shared memory: two
-// blocks a multiprocessor on every architecture. add_tiles: 40 to 46 registers, four blocks or
-// more.
+// blocks a multiprocessor on every architecture.
 //
 // What bounds it. A model and tile take 1024 C multiply-adds and, for K rows, 1024 K more, or 2048
 // K additions. In machine code for compute capability 9.0, half a tile of 4 models and four rows
@@ -43,6 +42,7 @@
 #include "cuda/gram.cuh"
 #include "cuda/rounds.h"
 #include "cuda/tile_pairs.cuh"
+#include "cuda/tile_totals.h"
 #include "cuda/unit_rows.h"
 
 namespace sacfast::cuda {
@@ -59,8 +59,6 @@ constexpr int sums_a_thread = models_a_thread * batch;
 constexpr int tiles_together = 16;
 constexpr std::int64_t most_rows = 4096;          // laid out at a time: 16 MB a tile
 constexpr std::int64_t tile_bytes = 32 * 32 * 4;  // of a laid row
-constexpr int total_threads = 256;
-constexpr int total_blocks_each = 4;  // per multiprocessor
 static_assert(sums_a_thread == 16, "the butterfly leaves one sum with two lanes");
 
 // What a number c of the correlation and a fixed one add; a sum of four at a time.
@@ -259,55 +257,6 @@ __global__ void __launch_bounds__(gram_threads, blocks_each)
     }
 }
 
-// The sums of the tiles, added to those of earlier launches; the last one hands them out.
-struct Total {
-    const float* sums;  // [tiles][models][rows]
-    double* totals;     // [models][rows]
-    std::int64_t tiles, models, rows;
-    std::int64_t columns;                                 // fixed rows among them
-    std::int64_t first_model, first_row, result_columns;  // in the results
-    double pairs;
-    bool begins, ends;
-    SumsResults results;
-};
-
-__device__ void hand_out(const Total& task, std::int64_t model, std::int64_t row, double total) {
-    const SumsResults& to = task.results;
-    const std::int64_t s = task.first_model + model;
-    const std::int64_t place = to.places == nullptr ? s : to.places[s];
-    if (within(row, task.columns)) {
-        const std::int64_t result = place * task.result_columns + task.first_row + row;
-        if (to.mean != nullptr) {
-            to.mean[result] = static_cast<float>(total / task.pairs);
-        } else {
-            to.sums[result] = total;
-        }
-    } else if (to.squares != nullptr && row == task.rows - batch) {
-        to.squares[place] = total;
-    }
-}
-
-__global__ void __launch_bounds__(total_threads, total_blocks_each)
-    add_tiles(__grid_constant__ const Total task) {
-    const std::int64_t count = task.models * task.rows;
-    for (std::int64_t first = std::int64_t{blockIdx.x} * total_threads; first < count;
-         first += std::int64_t{gridDim.x} * total_threads) {
-        const std::int64_t at = first + threadIdx.x;
-        if (within(at, count)) {
-            double total = task.begins ? 0.0 : task.totals[at];
-#pragma unroll 8
-            for (std::int64_t tile = 0; tile < task.tiles; ++tile) {
-                total += static_cast<double>(task.sums[tile * count + at]);
-            }
-            if (task.ends) {
-                hand_out(task, at / task.rows, at % task.rows, total);
-            } else {
-                task.totals[at] = total;
-            }
-        }
-    }
-}
-
 // ---- rounds ------------------------------------------------------------------------------------
 
 // What is done at a time: some rows, of those some models, of those some tiles.
@@ -381,13 +330,6 @@ void launch_terms(const SumsInput& in, const Task& task, Stream stream) {
     }
 }
 
-void launch_total(const Total& task, Stream stream) {
-    const unsigned grid = blocks_for((task.models * task.rows + total_threads - 1) / total_threads,
-                                     total_blocks_each, stream);
-    add_tiles<<<grid, total_threads, 0, static_cast<cudaStream_t>(stream.handle)>>>(task);
-    check_launch("correlation_sums");
-}
-
 }  // namespace
 
 Need correlation_sums_scratch(const SumsInput& in) {
@@ -432,11 +374,11 @@ void correlation_sums(const SumsInput& in, Scratch scratch, Stream stream, SumsR
                 task.rows = static_cast<int>(sums);
                 task.rbf_normalised = in.rbf_normalised;
                 launch_terms(in, task, stream);
-                launch_total({of_tiles, totals, here, count, sums, rows.rows,
-                              static_cast<std::int64_t>(first), row, in.rows.rows,
-                              static_cast<double>(in.rows.cols), tile == 0,
-                              tile + here == all_tiles, results},
-                             stream);
+                add_tiles({of_tiles, totals, here, count, sums, rows.rows,
+                           static_cast<std::int64_t>(first), row, in.rows.rows,
+                           static_cast<double>(in.rows.cols), tile == 0, tile + here == all_tiles,
+                           results},
+                          stream);
             }
         };
         in_rounds("correlation_sums", in.models.size(), rounds.fixed(tiles), rounds.cost(tiles),

@@ -14,6 +14,7 @@
 
 #include "center.h"
 #include "cuda/launch.h"
+#include "cuda/tile_totals.h"
 #include "tensor_ref.h"
 
 namespace sacfast::cuda {
@@ -27,14 +28,6 @@ struct SumsInput {
     bool rbf_normalised;
     Product product;
     Term term;
-};
-
-// Where the sums of model s go: row `places[s]` of the results, or row s where `places` is null.
-struct SumsResults {
-    float* mean;      // [S, K] the sums over P; or null
-    double* sums;     // [S, K]; or null, and then so is
-    double* squares;  // [S]
-    const std::int32_t* places;
 };
 
 Need correlation_sums_scratch(const SumsInput& in);

@@ -47,6 +47,7 @@ DRIVEN_BY = {
     "correlation_products.cu": ["correlation_products"],
     "class_products.cu": ["correlation_products"],
     "numbers.cu": ["correlation_products"],
+    "tile_totals.cu": ["correlation_distance", "correlation_products"],
 }
 FUNCTIONS = [
     "correlation",
