@@ -7,14 +7,14 @@
 //
 // Items are counted in 32 bits: 2^31 tiles are terabytes of results, or of words where N is small.
 //
-// Occupancy. 256 threads, at most 128 registers (no stack), 40 KB of shared
-// memory (18 KB with tiles of 64): two blocks a multiprocessor on every architecture, which have 64
-// K registers and at least 100 KB of shared memory.
+// Occupancy. 256 threads, 115 to 128 registers without a spill, 40 KB of shared memory (18 KB with
+// tiles of 64): two blocks a multiprocessor on every architecture; all have 64 K registers and 100
+// KB of shared memory or more.
 //
 // What bounds it. Per model it reads 4 N C bytes, writes and reads as many words, writes 2 N^2
-// bytes and takes N^2 C operations: N C / (12 C + 2 N) operations a byte. At C = 10, N = 100 that
-// is 3: memory. At C = 100, N = 100, 7: memory; at C = 1000, N = 100, 8: memory. At N = 800, C =
-// 100, 29; above about 20 (float32 FMAs) or 50 (3xTF32, on an H100) the arithmetic bounds.
+// bytes and takes N^2 C operations: N C / (12 C + 2 N) operations a byte. That is 3 at N = 100,
+// C = 10; 7 at C = 100; 8 at C = 1000: memory bounds. At N = 800, C = 100 it is 29: above about 20
+// (float32 FMAs on an H100) or 50 (3xTF32) the arithmetic does.
 //
 // Numerics: those of unit_rows.h and gram.cuh; the result is rounded no more. With rbf_normalised
 // twice the error of the cosine, and that of expf (1 unit in the last place).
@@ -37,7 +37,7 @@ struct Task {
     int tiles;   // of a model
     int blocks;  // of kTile rows
     bool rbf_normalised;
-    float* packed;  // [count, P]
+    float* packed;  // [models, P]
 };
 
 // The most words of the models whose tiles begin at item `first`. Tiles of 32 need not know.

@@ -19,8 +19,8 @@ __host__ __device__ inline bool within(std::int64_t index, std::int64_t size) {
 }
 
 // `bytes` (4, 8 or 16) from device to shared memory, or zeros where there is nothing to read:
-// asynchronous. Both addresses are multiples of `bytes`; `source` has to be a valid address even
-// for zeros. PTX, because the CUDA headers' function branches on the number of zeros.
+// asynchronous. Both addresses are multiples of `bytes`; for zeros nothing is read, wherever
+// `source` lies. PTX, because the CUDA headers' function branches on the number of zeros.
 template <int bytes>
 __device__ __forceinline__ void copy_async(void* shared, const void* source, bool valid) {
     static_assert(bytes == 4 || bytes == 8 || bytes == 16, "copies that the hardware has");

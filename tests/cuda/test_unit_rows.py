@@ -78,6 +78,25 @@ def test_numbers_at_odd_addresses(simulated, dtype):
     np.testing.assert_array_equal(calls.correlation(simulated, [outputs]), expected)
 
 
+def test_offsets_past_two_to_the_31(plain):
+    step = 2**31 + 4096
+    memory = plain.empty((2 * step + 256,), np.uint8)  # pages never touched take no memory
+    near = made((3, 5, 4))
+    far = np.ndarray(near.shape, near.dtype, memory.view(), 0, (step, 16, 4))
+    far[...] = near
+    outputs = plain.cuda.TensorRef(memory.address, far.shape, far.strides, "float32", 0)
+    expected = calls.correlation(plain, near)
+    for refs in ([outputs], [far_model(plain, memory, s * step) for s in range(3)]):
+        out, out_ref = calls.result(plain, (3, 10), np.float32)
+        scratch = calls.Scratch(plain, plain.cuda.correlation_scratch(refs, "fma"))
+        plain.cuda.correlation(refs, "double", "cosine", "fma", scratch.place, out_ref)
+        np.testing.assert_array_equal(out.numpy(), expected)
+
+
+def far_model(simulator: Any, memory: Any, offset: int) -> Any:
+    return simulator.cuda.TensorRef(memory.address + offset, (5, 4), (16, 4), "float32", 0)
+
+
 def test_a_list_takes_models_of_other_classes_types_and_strides(simulated):
     records = unaligned(made((2, 33, 4), seed=1))
     views = [made((33, 2)), made((33, 70), np.float64), made((33, 9), np.float16)]
