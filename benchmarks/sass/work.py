@@ -69,13 +69,13 @@ def rounds_of(count: int, each: int, fixed: int, available: int) -> int:
 
 
 def unit_rows(S: int, N: int, C: int, times: int = 1) -> list[Launch]:
-    """Both means, then rows of length 1; every element is centred and measured in float64."""
+    """Both means, then rows of length 1: an element is read three times, and made a float64."""
     read = 4.0 * S * N * C
     return [
         Launch("describe", 80.0 * S, times=times),
         Launch("row_means", read + 8.0 * S * N, float64=2.0 * S * N * C, times=times),
         Launch("class_means", read + 8.0 * S * C, float64=3.0 * S * N * C, times=times),
-        Launch("unit_rows", read + S * words(N, C), float64=5.0 * S * N * C, times=times),
+        Launch("unit_rows", read + S * words(N, C), float64=9.0 * S * N * C, times=times),
     ]
 
 
@@ -202,8 +202,8 @@ def correlation_products(S: int, N: int, C: int, K: int) -> list[Launch]:
         Launch(
             "multiply",
             (groups + fixed) * panel + 8.0 * S * (K + 1),
-            float64=3.0 * items * width**2,
-            products=float(items) * width**2 * up(N, 8),
+            float32=float(items) * width**2 * up(N, 8),
+            float64=2.0 * items * width**2,
             times=rounds,
         ),
     ]
