@@ -365,7 +365,11 @@ void correlation_sums(const SumsInput& in, Scratch scratch, Stream stream, SumsR
                     lay_fixed_tiles(rows, n, tile, here, in.product, stream, fixed);
                     laid_first = tile;
                 }
-                Task task{units, reinterpret_cast<const float4*>(fixed), of_tiles, n};
+                Task task{};
+                task.units = units;
+                task.fixed = reinterpret_cast<const float4*>(fixed);
+                task.sums = of_tiles;
+                task.n = n;
                 task.models = static_cast<int>(count);
                 task.walk = {(task.models + models_a_block - 1) / models_a_block,
                              static_cast<int>(here), static_cast<int>(tile),
