@@ -1,7 +1,7 @@
 """The launchers of csrc/cuda called with NumPy arrays: placed on the simulated device, and back.
 
-Nothing of the Python side of sacfast is in between, so that a test chooses product, scratch, strides
-and addresses itself.
+Nothing of the Python side of sacfast is in between, so that a test chooses product, scratch,
+strides and addresses itself.
 """
 
 from __future__ import annotations
