@@ -4,7 +4,7 @@
 //
 //   row_means    8 lanes a row, 32 rows a block            only where rows are centred
 //   class_means  32 lanes a class, 8 classes a block       only where classes are centred
-//   unit_rows    8 lanes a row, 32 rows a block: lengths, then 32 classes at a time through shared
+//   unit_rows_of 8 lanes a row, 32 rows a block: lengths, then 32 classes at a time through shared
 //                memory, so that both reads and writes run along memory
 //
 // Blocks are grid-strided over models x strips of rows or of classes, so that one large model fills
