@@ -39,7 +39,7 @@ JOBS = 2
 WARNINGS = ["-Wall", "-Wno-unknown-pragmas", "-Wno-unused"]
 COMMON = ["-std=c++17", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off", "-DSACFAST_HOSTSIM"]
 #: Every load and store calls hooks.cpp; the sanitizer itself is never linked.
-HOOKED = ["-fsanitize=thread", "--param=tsan-instrument-func-entry-exit=0", "-g1"]
+HOOKED = ["-fsanitize=thread", "-g1"]
 LINK = ["-Wl,-Bsymbolic", "-ldl"]
 #: What remains a call in hooked objects goes to hooks.cpp as well.
 RENAMED = [f"--redefine-sym={name}=hostsim_{name}" for name in ("memcpy", "memmove", "memset")]
@@ -50,9 +50,9 @@ class BuildError(RuntimeError):
 
 
 def compiler() -> str:
-    found = os.environ.get("CXX") or shutil.which("g++")
+    found = shutil.which("g++")
     if found is None:
-        raise BuildError("the simulator needs g++ (or CXX), and there is none on PATH")
+        raise BuildError("the simulator needs g++, and there is none on PATH")
     return found
 
 
@@ -202,20 +202,22 @@ def objects(
 ) -> list[Path]:
     """The objects of `sources` (names in the tree), and unless `alone` those of the binding and
     of the simulator."""
-    hooked = HOOKED if mode == "check" else []
-    includes = [HERE / "include", tree.folder]
     jobs: list[tuple[Path, list[str], list[Path], list[str]]] = []
-    for name in sources:
-        parts = [x for item in sorted(tree.closure(name).items()) for x in item]
-        jobs.append((tree.folder / name, ["-O2", *hooked], includes, parts))
-    if bind and not alone:
-        parts = [x for item in sorted(tree.closure("bind_cuda.cpp").items()) for x in item]
-        flags = ["-O1", "-Wno-attributes", *python_flags()]
-        jobs.append((tree.folder / "bind_cuda.cpp", flags, includes, parts))
+    # The simulator first: of a template that it shares with a kernel's file (std::string's, say)
+    # the linker keeps the first, and that must not call the hooks.
     own = ["-DHOSTSIM_CHECK"] if mode == "check" else []
     for path in sorted(HERE.glob("*.cpp")):
         if not alone and (mode == "check" or path.name != "hooks.cpp"):
             jobs.append((path, ["-O2", *own], [HERE / "include", HERE], []))
+    includes = [HERE / "include", tree.folder]
+    if bind and not alone:
+        parts = [x for item in sorted(tree.closure("bind_cuda.cpp").items()) for x in item]
+        flags = ["-O1", "-Wno-attributes", *python_flags()]
+        jobs.append((tree.folder / "bind_cuda.cpp", flags, includes, parts))
+    hooked = HOOKED if mode == "check" else []
+    for name in sources:
+        parts = [x for item in sorted(tree.closure(name).items()) for x in item]
+        jobs.append((tree.folder / name, ["-O2", *hooked], includes, parts))
     with ThreadPoolExecutor(JOBS) as pool:
         return list(pool.map(lambda job: compiled(*job, into=tree.into), jobs))
 
@@ -277,7 +279,7 @@ def apart(tree: Tree, source: Path, mode: str) -> Path:
 def library(source: Path, mode: str) -> Path:
     """A shared library of one `.cu` file from outside of csrc/, for tests of the simulator."""
     tree = Tree()
-    parts = [apart(tree, source, mode), *objects(tree, mode, [], bind=False)]
+    parts = [*objects(tree, mode, [], bind=False), apart(tree, source, mode)]
     folder = BUILD / f"{mode}-{digest(part.name for part in parts)}"
     return linked(folder / f"{source.stem}.so", parts, ["-shared"])
 
@@ -285,7 +287,7 @@ def library(source: Path, mode: str) -> Path:
 def driver(source: Path, sources: Sequence[str], mode: str, out: Path) -> Path:
     """A program: `source` with the kernels of `sources`. It may launch with <<<>>> itself."""
     tree = Tree()
-    parts = [apart(tree, source, mode), *objects(tree, mode, sources, bind=False)]
+    parts = [*objects(tree, mode, sources, bind=False), apart(tree, source, mode)]
     out.unlink(missing_ok=True)
     return linked(out, parts, [])
 

@@ -164,7 +164,6 @@ class Drive:
         *,
         by_classes: bool,
         center: str = "double",
-        product: str = "fma",
     ) -> None:
         refs = [self.place(model) for model in models]
         c = reference.correlation(models, center=center)
@@ -179,17 +178,16 @@ class Drive:
             fixed,
             made_of,
             center=center,
-            product=product,
             shapes={
                 "products": ((len(models), len(rows)), "float64"),
                 "squares": ((len(models),), "float64"),
             },
-            need=self.cuda.correlation_products_scratch(refs, fixed, made_of, product),
+            need=self.cuda.correlation_products_scratch(refs, fixed, made_of),
             expected={
                 "products": reference.inner_products(c, rows),
                 "squares": (c * c).sum(axis=1),
             },
-            tolerance=TOLERANCE[product] * c.shape[1],
+            tolerance=TOLERANCE["fma"] * c.shape[1],
         )
 
     def pairwise_distance(self, a: Any, b: Any = None, *, offset: int = 0) -> None:
@@ -273,15 +271,12 @@ def distances(drive: Drive) -> Iterator[Callable[[], None]]:
 
 def products(drive: Drive) -> Iterator[Callable[[], None]]:
     for n, origins in ((2, 1), (33, 2), (65, 8), (97, 5)):
-        for product in PRODUCTS[:2]:
-            models = ragged(drive, n, 9, 7, 17, 2, 5)
-            made_of = ragged(drive, n, *(3 + 2 * k for k in range(origins)))
-            for by_classes in (False, True):
-                yield (
-                    lambda m=models, o=made_of, p=product, c=by_classes: drive.correlation_products(
-                        m, o, by_classes=c, product=p
-                    )
-                )
+        models = ragged(drive, n, 9, 7, 17, 2, 5)
+        made_of = ragged(drive, n, *(3 + 2 * k for k in range(origins)))
+        for by_classes in (False, True):
+            yield lambda m=models, o=made_of, c=by_classes: drive.correlation_products(
+                m, o, by_classes=c
+            )
     for n in (130, 200):
         models, made_of = ragged(drive, n, 2, 3, 2, 7), ragged(drive, n, 2, 3, 5, 2)
         yield lambda m=models, o=made_of: drive.correlation_products(m, o, by_classes=True)

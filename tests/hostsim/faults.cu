@@ -8,6 +8,8 @@
 
 #include <cstdint>
 
+float program_variable = 1.0f;  // the CPU's
+
 namespace {
 
 constexpr int threads = 64;
@@ -206,6 +208,12 @@ __global__ void host_memory(const float* in, float* out) {
 }
 
 template <bool kFault>
+__global__ void program_memory(float* out) {
+    float* to = kFault ? &program_variable : out;
+    if (me() == 0) *to = 2.0f;
+}
+
+template <bool kFault>
 __global__ void atomics(int* counts) {
     if (kFault) {
         counts[me() % 4] += 1;
@@ -292,6 +300,7 @@ RUN(deadlock, 1, out)
 RUN(lanes, 1, out)
 RUN(source_changes, 1, in, out)
 RUN(copy_never_waited_for, 1, in, out)
+RUN(program_memory, 1, out)
 RUN(atomics, 2, reinterpret_cast<int*>(in))
 
 ENTRY run_host_memory(int fault, float* in, float* out) {

@@ -193,7 +193,9 @@ void judge_elsewhere(const char* p, std::size_t n, bool writes, const void* code
         abandon("the launch ends after a wild access");
     }
     known_page = page;
-    if (writes) report("a write of the CPU's memory by " + where(), code);
+    if (!writes) return;
+    report("a write of the CPU's memory by " + where(), code);
+    abandon("the launch ends after a wild access");
 }
 
 }  // namespace
