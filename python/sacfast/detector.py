@@ -20,10 +20,12 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from sacfast.errors import ArgumentError, DtypeError, NullBankError, ShapeError
+from sacfast.errors import ArgumentError, BackendError, DtypeError, NullBankError, ShapeError
 from sacfast.kernels import correlation, correlation_distance
-from sacfast.kernels._tensors import as_numpy
+from sacfast.kernels._places import one_device
+from sacfast.kernels._tensors import array, numpy_of
 from sacfast.kernels.balanced import balanced
+from sacfast.kernels.fixed import Fixed, device_of, on_host, on_probes
 from sacfast.kernels.products import usable_rows
 from sacfast.kinds import LADDER
 from sacfast.partial import PartialScore
@@ -35,7 +37,7 @@ Center = Literal["double", "row", "none"]
 Form = Literal["outputs", "fri", "direct"]
 _Float = NDArray[np.float64]
 _Mask = NDArray[np.bool_]
-_Models = NDArray[Any] | list[NDArray[Any]]  # a batch (S, N, C), or models (N, C_s)
+_Models = NDArray[Any] | list[Any]  # a batch (S, N, C), or models (N, C_s); tensors on a GPU
 
 #: A model with a larger share of unusable probes is not comparable.
 MAX_DROPPED = 0.2
@@ -47,6 +49,9 @@ _FRAMES_KEPT = 4
 #: A suspect's score and a null score are the same number come by in two ways, of which one sums in
 #: float32; what lies closer than their rounding is a tie, and counts against the suspect.
 TIE = 1e-6
+#: A GPU adds in another order: where X leaves little, its scores lie up to 5e-6 from the CPU's that
+#: they are held against, and a p from a GPU is to be no smaller than the CPU's.
+GPU_TIE = 1e-5
 
 #: Verification scores that vary by less than this share of their size vary by rounding only.
 _ROUNDING = 1e-7
@@ -278,22 +283,34 @@ class Detector:
         sources and the bank alike, null scores included. Above 20 % dropped, or where the outputs
         do not vary from probe to probe, the suspect is not comparable: NaN with a reason.
 
+        Outputs on a GPU stay there, where they are checked and multiplied with the sources and the
+        bank, of which the device keeps a copy as long as the detector lives; what comes back are a
+        few numbers a suspect, which the caller waits for. Only those of suspects for which float64
+        is called for are copied to the CPU: at most 64 probes, or hardly anything in the suspect or
+        a source that the bank does not explain. Scores lie within 1e-5 of the CPU's; a null score
+        up to 1e-5 below counts as reached, so that no p is smaller than the CPU's.
+
         Args:
             outputs: (S, N, C), or a list of (N, C_s), of the kind of the sources and the bank; in
-                CPU memory, for a GPU's products are not close enough to tell a tie with the null
-                bank by.
+                CPU memory or, but for method="balanced" and verification scores (`form`), all on
+                one GPU.
 
         Returns:
-            `Scores`.
+            `Scores`, NumPy arrays.
 
         Raises:
             ShapeError: If a suspect has another number of probes than the sources.
-            BackendError: If a suspect's outputs are on a GPU.
+            BackendError: If the outputs are in several places, or not where this method runs.
+            DeviceMemoryError: If a GPU has too little memory left.
         """
-        suspects = _models("Detector.scores", "outputs", outputs)
+        suspects = _models("Detector.scores", "outputs", outputs, backend="auto")
+        device = device_of(suspects[0]) if len(suspects) else None
+        if device is not None:
+            self._check_gpu(device)
+        tie = TIE if device is None else GPU_TIE
         shape = (len(suspects), len(self._sources))
         score, z, p = (np.full(shape, np.nan) for _ in range(3))
-        for i, suspect in enumerate(suspects[:1] if isinstance(suspects, np.ndarray) else suspects):
+        for i, suspect in enumerate(suspects if isinstance(suspects, list) else suspects[:1]):
             self._check_probes("Detector.scores", f"`outputs[{i}]`", suspect)
         own, same = usable_rows(suspects, constants=self.form != "outputs")
         masks = own & self._mask if len(suspects) else np.empty((0, self._probes), dtype=bool)
@@ -322,11 +339,26 @@ class Detector:
                     signed * null,
                     self._codes.tolist(),
                     twins=len(self._bank) - self._members,
+                    tie=tie,
                 )
                 z[some] = _z(signed * score[some], signed * null)
         for position in np.flatnonzero(np.isnan(score).any(axis=1)).tolist():
             reasons[position] = reasons[position] or _NOTHING_LEFT
         return Scores(score, z, p, 1.0 / (self.nulls + 1), dropped, tuple(reasons))
+
+    def _check_gpu(self, device: int) -> None:
+        """Raises if suspects on a GPU can't be compared there."""
+        if self.method == "balanced":
+            option = 'method="balanced"'
+        elif self.form != "outputs":
+            option = f'form="{self.form}"'
+        else:
+            return
+        raise BackendError(
+            f"Detector.scores: `outputs` must be in CPU memory for {option}, got a tensor on "
+            f"cuda:{device}",
+            hint="pass outputs.cpu()",
+        )
 
     def null_scores_at(self, yes: float) -> _Float:
         """`null_scores` of the bank when it says only yes or no, yes to this share of the pairs."""
@@ -373,7 +405,7 @@ class _Paper:
 
     def __init__(self, sources: list[Any], bank: list[Any], detector: Detector) -> None:
         self._center = detector.center
-        self._sources = correlation(sources, center=self._center)
+        self._sources = Fixed([np.asarray(correlation(sources, center=self._center))])
         self._bank = bank
         self.null = self.scores(bank)
 
@@ -381,8 +413,9 @@ class _Paper:
         return self.scores(_decided(self._bank, yes))
 
     def scores(self, outputs: _Models) -> _Float:
-        distance = correlation_distance(outputs, self._sources, center=self._center)
-        return np.asarray(distance, dtype=np.float64)
+        (sources,) = self._sources.beside("Detector.scores", outputs)
+        distance = correlation_distance(outputs, sources, center=self._center)
+        return on_host(distance).astype(np.float64)
 
 
 class _Inner:
@@ -493,18 +526,23 @@ def _flattened(scores: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def p_values(
-    score: _Float, null: _Float, groups: Sequence[Hashable] | None, *, twins: int = 0
+    score: _Float,
+    null: _Float,
+    groups: Sequence[Hashable] | None,
+    *,
+    twins: int = 0,
+    tie: float = TIE,
 ) -> _Float:
-    """Conformal p-values (S, V), high scores extreme, where a null score within `TIE` is a tie.
+    """Conformal p-values (S, V), high scores extreme, where a null score within `tie` is a tie.
 
     The last `twins` members of the null are owner twins, one group. Being one, they hardly raise a
     p over a large bank, and every honest model that learnt the owner's data would be called stolen.
     So where a suspect scores no higher than k of them, p is also at least (1 + k) / (1 + twins).
     """
-    p = conformal_p(score - TIE, null, groups)
+    p = conformal_p(score - tie, null, groups)
     if not twins:
         return p
-    reached = (null[len(null) - twins :] >= (score - TIE)[:, None]).sum(axis=1)
+    reached = (null[len(null) - twins :] >= (score - tie)[:, None]).sum(axis=1)
     raised: _Float = np.where(reached > 0, np.maximum(p, (1 + reached) / (1 + twins)), p)
     return raised
 
@@ -533,30 +571,32 @@ def _reason(usable: int, probes: int, same: bool) -> str | None:
     return None
 
 
-def _models(function: str, name: str, outputs: Any) -> _Models:
-    """A batch (S, N, C) or a list of (N, C_s), float32 or float64."""
-    if not isinstance(outputs, (list, tuple)):
-        batch = as_numpy(function, name, outputs)
-        if batch.ndim != 3:
+def _models(function: str, name: str, outputs: Any, *, backend: str | None = None) -> _Models:
+    """A batch (S, N, C) or a list of (N, C_s): float32 or float64, or tensors as they are."""
+    many = isinstance(outputs, (list, tuple))
+    named = [(f"{name}[{i}]", one) for i, one in enumerate(outputs)] if many else [(name, outputs)]
+    given = [array(function, argument, one, backend=backend) for argument, one in named]
+    if not many and len(given[0].shape) != 3:
+        raise ShapeError(
+            f"{function}: `{name}` must be (S, N, C) or a list of (N, C), got {given[0].shape}",
+            hint="for one model pass outputs[None]",
+        )
+    shapes = [one.shape if many else one.shape[1:] for one in given if many or one.shape[0]]
+    for i, shape in enumerate(shapes):
+        if len(shape) != 2 or 0 in shape:
             raise ShapeError(
-                f"{function}: `{name}` must be (S, N, C) or a list of (N, C), got {batch.shape}",
-                hint="for one model pass outputs[None]",
+                f"{function}: `{name}[{i}]` must be (N, C) with N, C >= 1, got {shape}"
             )
-        models: _Models = batch
-    else:
-        models = [as_numpy(function, f"{name}[{i}]", one) for i, one in enumerate(outputs)]
-    for i, model in enumerate(models[:1] if isinstance(models, np.ndarray) else models):
-        if model.ndim != 2 or not model.size:
-            raise ShapeError(
-                f"{function}: `{name}[{i}]` must be (N, C) with N, C >= 1, got {model.shape}"
-            )
-    return models
+    on_gpu = bool(given) and one_device(function, given) is not None
+    models = [one.owner if on_gpu else numpy_of(one) for one in given]
+    return models if many else models[0]
 
 
 def _taken(models: _Models, members: list[int], mask: _Mask) -> _Models:
     """Some models on some probes; of a batch of which nothing is left out, the batch."""
     if not mask.all():
-        return [models[i][mask] for i in members]
+        kept = np.flatnonzero(mask)
+        return [on_probes("Detector.scores", models[i], kept) for i in members]
     return models if len(members) == len(models) else [models[i] for i in members]
 
 

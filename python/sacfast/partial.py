@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 
 from sacfast.errors import NullBankError
 from sacfast.kernels.correlation import correlation
+from sacfast.kernels.fixed import Fixed, on_host
 from sacfast.kernels.linear import inner_products, spd_inverse
 from sacfast.kernels.products import aligned_rows, correlation_products
 
@@ -83,7 +84,8 @@ class PartialScore:
     ) -> None:
         self._rows = aligned_rows(1 + len(rows), rows.shape[1])
         self._rows[0], self._rows[1:] = 1.0, rows
-        self._origins, self._center = list(origins), center
+        self._center = center
+        self._fixed = Fixed([self._rows, *origins])
         products = inner_products(self._rows, self._rows)
         self._prepare(products, 1 + explained, rows.shape[1], ridge)
 
@@ -132,22 +134,26 @@ class PartialScore:
         return empty
 
     def scores(self, outputs: NDArray[Any] | Sequence[NDArray[Any]]) -> _Float:
-        """Outputs (S, N, C) or S times (N, C_s) -> (S, V) scores; NaN where nothing is left."""
+        """Outputs (S, N, C) or S times (N, C_s) -> (S, V) scores; NaN where nothing is left.
+
+        Of outputs on a GPU the products are taken there; where float64 is called for, they are
+        copied to the CPU.
+        """
         unsure = np.ones(len(outputs), dtype=bool)
         scores = np.empty((len(outputs), self.sources))
         if self._pairs > _FEW_PAIRS:
-            products, square = correlation_products(
-                outputs, self._rows, self._origins, center=self._center
-            )
+            rows, *origins = self._fixed.beside("Detector.scores", outputs)
+            found = correlation_products(outputs, rows, origins, center=self._center)
+            products, square = map(on_host, found)
             suspects = self._residuals(products, square)
             scores = self._pearson(suspects, self._source, products[:, self._size :])
             share = self._share(suspects)
             unsure = ~(share * np.minimum(share, self._share(self._source).min()) > _SURE**2)
-        rows = np.flatnonzero(unsure)
+        left = np.flatnonzero(unsure)
         step = max(1, _BLOCK // self._pairs)
-        for start in range(0, len(rows), step):
-            block = rows[start : start + step]
-            packed = correlation([outputs[i] for i in block], center=self._center)
+        for start in range(0, len(left), step):
+            block = left[start : start + step]
+            packed = correlation([on_host(outputs[i]) for i in block], center=self._center)
             scores[block] = self.scores_of_rows(np.asarray(packed))
         return scores
 

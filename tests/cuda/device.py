@@ -27,7 +27,7 @@ from sacfast.kernels import _device, _native
 
 REAL = {
     name: getattr(_device, name)
-    for name in ("index_of", "from_dlpack", "stream", "empty", "float32_rows")
+    for name in ("index_of", "from_dlpack", "stream", "empty", "float32_rows", "placed", "rows")
 }
 
 
@@ -78,6 +78,12 @@ class SimulatedDevice:
         rows: torch.Tensor = REAL["float32_rows"](function, tensor, device)
         self.written(rows)
         return rows
+
+    def placed(self, function: str, values: Any, device: int) -> torch.Tensor:
+        return self.written(REAL["placed"](function, values, device))
+
+    def rows(self, function: str, tensor: torch.Tensor, kept: Any, device: int) -> torch.Tensor:
+        return self.written(REAL["rows"](function, tensor, kept, device))
 
     # ---- for tests ------------------------------------------------------------------------------
 

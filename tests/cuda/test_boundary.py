@@ -39,7 +39,7 @@ from sacfast.kernels import (
 )
 from sacfast.kernels.canonical import access_mode, canonical_outputs
 from sacfast.kernels.compact import compact
-from sacfast.kernels.products import correlation_products, usable_rows
+from sacfast.kernels.products import correlation_products
 from tests.cuda.device import SimulatedDevice, forget, installed
 from tests.cuda.functions import BFLOAT16, FLOAT32, cases, rbf_cases
 
@@ -320,7 +320,6 @@ def test_functions_without_a_gpu_form_say_so(gpu: SimulatedDevice) -> None:
         (lambda: pairs_within(packed, threshold=1.0), "a"),
         (lambda: canonical_outputs(outputs, "logits"), "outputs"),
         (lambda: access_mode(outputs, "logits", "probs"), "outputs"),
-        (lambda: usable_rows(outputs), "outputs"),
     ):
         with pytest.raises(
             BackendError,

@@ -28,6 +28,7 @@ from sacfast.kernels import (
 from sacfast.kernels.products import correlation_products
 from tests.cuda.device import RealDevice, SimulatedDevice, installed
 from tests.cuda.functions import BFLOAT16, FLOAT32, Case, cases, rbf_cases
+from tests.tolerances import SCORE
 
 Gpu = RealDevice | SimulatedDevice
 
@@ -200,12 +201,26 @@ def test_unpack_on_the_device(gpu: Gpu) -> None:
     np.testing.assert_array_equal(gpu.on_host(unpack(gpu.tensor(packed), 9)), unpack(packed, 9))
 
 
-def test_a_detector_takes_outputs_in_cpu_memory(gpu: Gpu) -> None:
-    x = np.random.default_rng(7).normal(size=(8, 40, 22)).astype(np.float32)
-    detector = Detector(x[:1], x[1:6])
-    with pytest.raises(BackendError, match=r"(?s)Detector.scores: `outputs` must be in CPU memory"):
-        detector.scores(gpu.tensor(x[6:]))
-    assert detector.scores(x[6:]).score.shape == (2, 1)
+@pytest.mark.parametrize("method", ["partial", "pearson", "paper"])
+def test_a_detector_scores_suspects_where_they_are(gpu: Gpu, method: Any) -> None:
+    rng = np.random.default_rng(7)
+    common = rng.normal(size=(70, 10))
+    x = (common + rng.normal(size=(24, 70, 10))).astype(np.float32)
+    x[20] = x[0] + 0.1 * x[20]
+    x[21, 3], x[22, [5, 9], 1], x[23, :20] = np.nan, np.inf, 1
+    detector = Detector(x[:2], x[2:14], method=method)
+    suspects = np.concatenate([x[:1], x[14:]])
+    on_cpu = detector.scores(suspects)
+    placed = gpu.tensor(suspects)
+    for given in (placed, list(placed), placed):  # the last with all on the device already
+        found = detector.scores(given)
+        np.testing.assert_allclose(found.score, on_cpu.score, rtol=0, atol=SCORE)
+        np.testing.assert_array_equal(found.dropped, on_cpu.dropped)
+        assert found.reasons == on_cpu.reasons
+        assert not (found.p < on_cpu.p).any()
+    assert found.score[0, 0] == pytest.approx(0 if method == "paper" else 1, abs=SCORE)
+    with pytest.raises(BackendError, match="must be in one place"):
+        detector.scores([placed[0], suspects[1]])
 
 
 # ---- launches, graphs ----------------------------------------------------------------------------

@@ -2,15 +2,19 @@
 
 Memory comes from PyTorch's allocator, whose blocks are used again in the order of the stream they
 were taken on; so scratch may be let go as soon as its kernels are on the stream. Nothing here waits
-for a device or copies between one and the CPU.
+for a device or copies between one and the CPU, but `placed`, `rows` and `on_host`, which the
+detector asks for.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sacfast.errors import DeviceMemoryError, ShapeError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _MOST_BYTES = 2**63 - 1
 
@@ -67,3 +71,38 @@ def float32_rows(function: str, tensor: Any, device: int) -> Any:
     if tensor.dtype == torch.float32 and tensor.is_contiguous():
         return tensor
     return empty(function, tuple(tensor.shape), "float32", device).copy_(tensor)
+
+
+def placed(function: str, values: NDArray[Any], device: int) -> Any:
+    """A copy on a device; whoever has it may read it on any stream.
+
+    Raises:
+        DeviceMemoryError: If the device has not enough memory left.
+    """
+    import torch
+
+    made = empty(function, values.shape, values.dtype.name, device)
+    return made.copy_(torch.from_numpy(values.copy()))  # waits, for the memory is not pinned
+
+
+def rows(function: str, tensor: Any, kept: NDArray[Any], device: int) -> Any:
+    """A copy of some rows of a matrix, by their numbers.
+
+    Raises:
+        DeviceMemoryError: If the device has not enough memory left.
+    """
+    import torch
+
+    index = placed(function, kept, device)
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    made = empty(function, (len(kept), *tensor.shape[1:]), dtype, device)
+    return torch.index_select(tensor, 0, index, out=made)
+
+
+def on_host(tensor: Any) -> NDArray[Any]:
+    """The values in CPU memory, floats of 16 bits as float32; waits for the current stream."""
+    import torch
+
+    half = tensor.dtype in (torch.float16, torch.bfloat16)
+    values: NDArray[Any] = (tensor.float() if half else tensor).cpu().numpy()
+    return values

@@ -107,7 +107,11 @@ def as_numpy(
         DtypeError: If it is no array, or its elements are of none of `dtypes`.
         BackendError: If its memory is not the CPU's.
     """
-    given = array(function, argument, value, dtypes)
+    return numpy_of(array(function, argument, value, dtypes))
+
+
+def numpy_of(given: Array) -> NDArray[Any]:
+    """The same of an array in CPU memory that has been read already."""
     bfloat16 = given.dtype == "bfloat16"
     if isinstance(given.owner, np.ndarray):
         plain = given.owner.view(np.uint16) if bfloat16 else given.owner

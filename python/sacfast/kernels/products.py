@@ -2,8 +2,7 @@
 
 `usable_rows` says which probes a model answered in a way that can be compared, and
 `correlation_products` takes the inner products of each suspect's correlation with the fixed rows of
-the partial score, without keeping a correlation. Internal: NumPy arrays, and for the products
-tensors on a GPU.
+the partial score, without keeping a correlation. Internal: NumPy arrays, or tensors on a GPU.
 """
 
 from __future__ import annotations
@@ -15,14 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sacfast.errors import ArgumentError, ShapeError
-from sacfast.kernels import _check, _gpu
+from sacfast.kernels import _check, _gpu, _usable
 from sacfast.kernels._native import core, threads
+from sacfast.kernels._places import one_device
 from sacfast.kernels._results import result
 from sacfast.kernels._tensors import array
 
 _LINE = 16  # float32 in a cache line
 
-Outputs = NDArray[Any] | Sequence[NDArray[Any]]
+Outputs = NDArray[Any] | Sequence[Any]
 
 
 def usable_rows(
@@ -31,7 +31,8 @@ def usable_rows(
     """Which rows of each model can be compared, and which models answer the same on all of those.
 
     Args:
-        outputs: (S, N, C), or a list of (N, C_s); any floating-point type and strides.
+        outputs: (S, N, C), or a list of (N, C_s); any floating-point type and strides. A GPU that
+            they are on is waited for.
         constants: Whether a row of equal numbers is an answer like any other.
 
     Returns:
@@ -41,8 +42,11 @@ def usable_rows(
     Raises:
         ShapeError: If `outputs` has another shape.
         DtypeError: If it is no floating-point array.
+        BackendError: If the arrays are in several places.
     """
-    models = _check.models("usable_rows", "outputs", outputs, one=False)
+    models = _check.models("usable_rows", "outputs", outputs, one=False, backend="auto")
+    if models.arrays and one_device("usable_rows", models.arrays) is not None:
+        return _usable.usable_rows(models, constants)
     usable = np.empty((models.count, models.probes or 0), dtype=np.uint8)
     same = np.empty(models.count, dtype=np.uint8)
     core().usable_rows(models.refs, constants, threads(), _ref(usable), _ref(same))
