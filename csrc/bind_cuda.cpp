@@ -136,17 +136,14 @@ void bind_correlation_distance(const std::vector<TensorRef>& outputs, const Tens
 // ---- correlation_products ----
 
 auto correlation_products_scratch(const std::vector<TensorRef>& outputs, const TensorRef& rows,
-                                  const std::vector<TensorRef>& origins,
-                                  const std::string& product) {
+                                  const std::vector<TensorRef>& origins) {
     return pair_of(cuda::correlation_products_scratch(models_on_device(outputs), matrix_of(rows),
-                                                      models_on_device(origins),
-                                                      named(products, product)));
+                                                      models_on_device(origins)));
 }
 
 void bind_correlation_products(const std::vector<TensorRef>& outputs, const TensorRef& rows,
                                const std::vector<TensorRef>& origins, const std::string& center,
-                               const std::string& product, const Place& place, const TensorRef& out,
-                               const TensorRef& squares) {
+                               const Place& place, const TensorRef& out, const TensorRef& squares) {
     place.require_here(outputs);
     place.require_here(rows);
     place.require_here(origins);
@@ -160,13 +157,12 @@ void bind_correlation_products(const std::vector<TensorRef>& outputs, const Tens
     require(made_of.empty() || models.empty() || made_of[0].rows == models[0].rows,
             "origins with another number of rows");
     const Center how = named(centers, center);
-    const Product multiply = named(products, product);
     double* sums = output_of<double>(out, count_of(models) * fixed.rows);
     double* own = output_of<double>(squares, count_of(models));
     const py::gil_scoped_release released;
     const cuda::CurrentDevice current(place.device, place.stream);
-    cuda::correlation_products(models, fixed, made_of, how, multiply, place.scratch,
-                               current.stream(), sums, own);
+    cuda::correlation_products(models, fixed, made_of, how, place.scratch, current.stream(), sums,
+                               own);
 }
 
 // ---- pairwise_distance ----
@@ -282,10 +278,10 @@ PYBIND11_MODULE(_cuda, m) {
     m.def("correlation_distance_scratch", &correlation_distance_scratch, py::arg("outputs"),
           py::arg("sources"), py::arg("product"));
     m.def("correlation_products", &bind_correlation_products, py::arg("outputs"), py::arg("rows"),
-          py::arg("origins"), py::arg("center"), py::arg("product"), py::arg("place"),
-          py::arg("products"), py::arg("squares"));
+          py::arg("origins"), py::arg("center"), py::arg("place"), py::arg("products"),
+          py::arg("squares"));
     m.def("correlation_products_scratch", &correlation_products_scratch, py::arg("outputs"),
-          py::arg("rows"), py::arg("origins"), py::arg("product"));
+          py::arg("rows"), py::arg("origins"));
     m.def("pairwise_distance", &bind_pairwise_distance, py::arg("a"), py::arg("b"),
           py::arg("place"), py::arg("out"));
     m.def("pairwise_distance_scratch", &pairwise_distance_scratch, py::arg("a"), py::arg("b"));

@@ -14,7 +14,6 @@ from benchmarks.kernels.data import (
     product_tolerance,
     upper,
 )
-from benchmarks.kernels.race import Read
 from sacfast.kernels._native import devices
 
 __all__ = [
@@ -38,30 +37,24 @@ def products() -> list[str]:
 def own(
     call: Callable[[int, str], Any],
     total: int,
-    *,
-    read: Callable[[Any, int], Read] = rows,
-    bfloat16: bool = True,
 ) -> list[Runner]:
     """sacfast as it runs by itself, with the other way of multiplying, and in bfloat16.
 
     Args:
         call: Does the first units in a precision.
         total: Units of the shape.
-        read: See `Contender`.
-        bfloat16: Whether the kernel has that precision.
     """
 
     def runner(name: str, precision: str, product: str, tolerance: float) -> Runner:
         def run(count: int) -> Any:
             return call(count, precision)
 
-        return Runner(name, "sacfast", run, read, total, tolerance, product=product)
+        return Runner(name, "sacfast", run, rows, total, tolerance, product=product)
 
     chosen, *others = products()
     made = [runner("sacfast", "float32", chosen, FLOAT32_TOLERANCE)]
     made += [runner(f"sacfast, {one}", "float32", one, FLOAT32_TOLERANCE) for one in others]
-    if bfloat16:
-        made.append(runner("sacfast, bfloat16", "bfloat16", "bfloat16", BFLOAT16_TOLERANCE))
+    made.append(runner("sacfast, bfloat16", "bfloat16", "bfloat16", BFLOAT16_TOLERANCE))
     return made
 
 

@@ -40,7 +40,7 @@ def products(S: int, K: int, N: int, C: int) -> Contest:
     def row(unit: int) -> NDArray[np.float64]:
         return reference.inner_products(reference.correlation([models[unit]]), known)[0] / pairs
 
-    def own(count: int, _: str) -> Any:
+    def own(count: int) -> Any:
         return kernel.correlation_products(tensor[:count], fixed, origins)[0]
 
     def means(result: Any, count: int) -> Read:
@@ -98,7 +98,7 @@ def products(S: int, K: int, N: int, C: int) -> Contest:
         ),
         lambda unit, part: row(unit)[part],
         [
-            *data.own(own, S, read=means, bfloat16=False),
+            Runner("sacfast", "sacfast", own, means, S, FLOAT32_TOLERANCE, product="fma"),
             Runner("loop over models", "loop", loop, last, S, tolerance),
             Runner("torch, packed rows", "torch", by_rows, means, S, tolerance),
             Runner("torch, class by class", "torch", by_classes, means, S, tolerance),

@@ -128,7 +128,10 @@ def pairwise_distance(A: int, B: int | None, P: int) -> list[Launch]:
 def correlation_sums(
     S: int, N: int, C: int, K: int, *, instructions: int, squares: bool
 ) -> list[Launch]:
-    """K fixed rows; `instructions` a number: two additions of distances, one of products."""
+    """K fixed rows; `instructions` a number: two additions of distances, one of products.
+
+    With `squares`, of the partial score, correlations are made by FMAs.
+    """
     laid, models, made = up(K, 4), up(S, 8), tiles(N)
     sums = laid + (4 if squares else 0)
 
@@ -138,24 +141,28 @@ def correlation_sums(
     def fixed(part: int) -> int:
         return up(4 * TILE**2 * part * laid, 256) + UNIT_ROWS_BYTES
 
-    # Some tiles at a time, in half of what is beyond the least; of those some models at a time.
+    # All tiles at a time where everything fits, else some, in half of what is beyond the least; of
+    # those some models at a time.
     available = scratch(S, each(made), fixed(made))
     spare = (available - fixed(1) - each(1)) // 2
-    parts = -(-made // min(made, 1 + spare // (4 * TILE**2 * laid + 4 * sums)))
+    most = min(made, 1 + spare // (4 * TILE**2 * laid + 4 * sums))
+    parts = 1 if fixed(made) + S * each(made) <= available else -(-made // most)
     part = -(-made // parts)
     rounds = rounds_of(S, each(part), fixed(part), available)
     layings = 1 if parts == 1 else rounds
 
     rows = 4.0 * made * TILE**2 * laid
     partial = 4.0 * made * S * sums
+    terms = float(instructions) * models * made * TILE**2 * (laid + (1 if squares else 0))
+    products = float(models) * made * TILE**2 * up(C, 8)
     return [
         Launch("lay", layings * (4.0 * K * pairs(N) + rows), times=layings * parts),
         *unit_rows(S, N, C, rounds),
         Launch(
             "correlation_sums",
             parts * S * words(N, C) + rounds * rows + partial,
-            float32=float(instructions) * models * made * TILE**2 * (laid + (1 if squares else 0)),
-            products=float(models) * made * TILE**2 * up(C, 8),
+            float32=terms + products if squares else terms,
+            products=0.0 if squares else products,
             times=rounds * parts,
         ),
         Launch(

@@ -17,8 +17,7 @@
 // blocks a multiprocessor on every architecture. make_panels: 38 registers, 9 KB, and add_ones: 40,
 // 2 KB: six.
 //
-// Always FMAs: tensor cores may cut off what they add, all to one side. That moves <c, c> by up to
-// 3e-6 of it, and what the null bank leaves of c is a few percent: more than the score can bear.
+// Always FMAs: correlation_products.cu has the reason.
 //
 // Numerics. Elements of A^T B as gram.cuh makes them, squares and their sums in float64, in an
 // order that depends on C_s and C_k alone. |a_i|^2 counts as 1, which it is within a few 2^-24. All

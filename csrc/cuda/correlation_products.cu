@@ -2,12 +2,15 @@
 // class_products.cu for those that go class by class; which way depends on N, C_s, K and the C_k
 // alone. Counted are multiply-adds as tiles make them, padding included.
 //
-// Numerics. With FMAs both ways were never seen to err by more than 2e-7 |c| |row|, and by 1e-8 of
-// that for different models; with 3xTF32, pairs err by up to 5e-7 where roundings add up (<c, c>).
+// Always FMAs, on every device: tensor cores may cut off what they add, all to one side. That moves
+// <c, c> by up to 3e-6 of it, and what the null bank leaves of c is a few percent: more than the
+// partial score, which divides by that, can bear.
+//
+// Numerics. Neither way was ever seen to err by more than 2e-7 |c| |row|, and by 1e-8 of that for
+// different models.
 #include "cuda/correlation_products.h"
 
 #include <algorithm>
-#include <stdexcept>
 
 #include "cuda/class_products.h"
 #include "cuda/correlation_sums.h"
@@ -58,14 +61,8 @@ std::int64_t places_bytes(const Parts& parts) {
            aligned(static_cast<std::int64_t>(parts.classes.places.size()) * 4);
 }
 
-SumsInput sums_input(const Parts& parts, const Matrix& rows, Center center, Product product) {
-    return {parts.pairs.models, rows, center, false, product, Term::product};
-}
-
-void require_float32(Product product) {
-    if (product == Product::bfloat16) {
-        throw std::invalid_argument("correlation_products: products in bfloat16 are too coarse");
-    }
+SumsInput sums_input(const Parts& parts, const Matrix& rows, Center center) {
+    return {parts.pairs.models, rows, center, false, Product::fma, Term::product};
 }
 
 const std::int32_t* put_places(const Part& part, Scratch& scratch, Stream stream) {
@@ -77,25 +74,23 @@ const std::int32_t* put_places(const Part& part, Scratch& scratch, Stream stream
 }  // namespace
 
 Need correlation_products_scratch(const std::vector<Matrix>& models, const Matrix& rows,
-                                  const std::vector<Matrix>& origins, Product product) {
-    require_float32(product);
+                                  const std::vector<Matrix>& origins) {
     const Parts parts = parts_of(models, rows, origins);
     const std::int64_t places = places_bytes(parts);
-    const Need pairs = correlation_sums_scratch(sums_input(parts, rows, Center::none, product));
+    const Need pairs = correlation_sums_scratch(sums_input(parts, rows, Center::none));
     const Need classes = class_products_scratch(parts.classes.models, origins);
     return {places + std::max(pairs.least, classes.least),
             places + std::max(pairs.most, classes.most)};
 }
 
 void correlation_products(const std::vector<Matrix>& models, const Matrix& rows,
-                          const std::vector<Matrix>& origins, Center center, Product product,
-                          Scratch scratch, Stream stream, double* products, double* squares) {
-    require_float32(product);
+                          const std::vector<Matrix>& origins, Center center, Scratch scratch,
+                          Stream stream, double* products, double* squares) {
     if (models.empty()) return;
     const Parts parts = parts_of(models, rows, origins);
     const std::int32_t* places = put_places(parts.pairs, scratch, stream);
     const std::int32_t* class_places = put_places(parts.classes, scratch, stream);
-    correlation_sums(sums_input(parts, rows, center, product), scratch, stream,
+    correlation_sums(sums_input(parts, rows, center), scratch, stream,
                      {nullptr, products, squares, places});
     class_products(parts.classes.models, origins, class_places, center, scratch, stream, products,
                    squares);

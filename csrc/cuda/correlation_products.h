@@ -19,10 +19,10 @@
 namespace sacfast::cuda {
 
 Need correlation_products_scratch(const std::vector<Matrix>& models, const Matrix& rows,
-                                  const std::vector<Matrix>& origins, Product product);
+                                  const std::vector<Matrix>& origins);
 
 void correlation_products(const std::vector<Matrix>& models, const Matrix& rows,
-                          const std::vector<Matrix>& origins, Center center, Product product,
-                          Scratch scratch, Stream stream, double* products, double* squares);
+                          const std::vector<Matrix>& origins, Center center, Scratch scratch,
+                          Stream stream, double* products, double* squares);
 
 }  // namespace sacfast::cuda

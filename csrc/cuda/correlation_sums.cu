@@ -278,15 +278,17 @@ class Rounds {
           tiles_(tiles_of(in.models[0].rows)),
           laid_(laid_rows(std::min(in.rows.rows, most_rows))),
           sums_(sum_rows(in, std::min(in.rows.rows, most_rows))),
-          one_(need_of_rounds(in.models.size(), fixed(1), cost(1))) {}
-
-    Need need() const {
-        const Need all = need_of_rounds(in_.models.size(), fixed(tiles_), cost(tiles_));
-        return {one_.least, std::max(one_.least, std::min(all.most, enough_scratch))};
+          least_(need_of_rounds(in.models.size(), fixed(1), cost(1)).least),
+          all_(fixed(tiles_)) {
+        for (std::size_t s = 0; s < in.models.size(); ++s) all_ += cost(tiles_)(s);
     }
-    // Tiles at a time: as half of what may be had beyond the least takes, in rounds about equal.
+
+    Need need() const { return {least_, std::max(least_, std::min(all_, enough_scratch))}; }
+    // Tiles at a time: all where everything fits, else what half of the bytes beyond the least
+    // hold, in rounds about equal.
     std::int64_t tiles(std::int64_t bytes) const {
-        const std::int64_t spare = std::max<std::int64_t>(0, bytes - one_.least) / 2;
+        if (all_ <= bytes) return tiles_;
+        const std::int64_t spare = std::max<std::int64_t>(0, bytes - least_) / 2;
         const std::int64_t most = std::min(tiles_, 1 + spare / (laid_ * tile_bytes + sums_ * 4));
         const std::int64_t rounds = (tiles_ + most - 1) / most;
         return (tiles_ + rounds - 1) / rounds;
@@ -298,7 +300,8 @@ class Rounds {
   private:
     const SumsInput& in_;
     std::int64_t tiles_, laid_, sums_;
-    Need one_;  // tile at a time
+    std::int64_t least_;  // bytes: for one model, tile by tile
+    std::int64_t all_;    // for everything at once
 };
 
 bool is_empty(const SumsInput& in) {
@@ -323,8 +326,6 @@ void launch_terms(const SumsInput& in, const Task& task, Stream stream) {
         launch_terms<Bfloat16Product, Difference>(task, stream);
     } else if (in.term == Term::product && in.product == Product::fma) {
         launch_terms<FmaProduct, Multiple>(task, stream);
-    } else if (in.term == Term::product && in.product == Product::tf32x3) {
-        launch_terms<Tf32x3Product, Multiple>(task, stream);
     } else {
         throw std::invalid_argument("correlation_sums: a term or product that is not taken");
     }

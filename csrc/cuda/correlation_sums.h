@@ -26,7 +26,7 @@ struct SumsInput {
     const Matrix& rows;
     Center center;
     bool rbf_normalised;
-    Product product;
+    Product product;  // fma where the terms are products
     Term term;
 };
 

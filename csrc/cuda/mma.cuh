@@ -1,5 +1,5 @@
-// mma.cuh: the two tensor-core instructions in use, and the numbers they read. All the inline PTX
-// is here; tests/hostsim has a stand-in for each.
+// mma.cuh: the two tensor-core instructions in use, and the numbers they read. Inline PTX is here
+// and in primitives.cuh alone; tests/hostsim has a stand-in for each piece.
 //
 // Both add a 16 x 8 tile: c += a b^T, by the 32 lanes of a warp together. Lane l = 4 g + t holds
 //

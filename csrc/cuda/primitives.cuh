@@ -4,8 +4,10 @@
 // test (tests/hostsim) takes each away in turn and expects an objection.
 #pragma once
 
-#include <cuda_pipeline.h>
 #include <cuda_runtime.h>
+#ifdef SACFAST_HOSTSIM
+#include <cuda_pipeline.h>
+#endif
 
 #include <cstddef>
 #include <cstdint>
@@ -20,7 +22,8 @@ __host__ __device__ inline bool within(std::int64_t index, std::int64_t size) {
 
 // `bytes` (4, 8 or 16) from device to shared memory, or zeros where there is nothing to read:
 // asynchronous. Both addresses are multiples of `bytes`; for zeros nothing is read, wherever
-// `source` lies. PTX, because the CUDA headers' function branches on the number of zeros.
+// `source` lies. PTX, because the CUDA headers' function branches on the number of zeros, and their
+// commit and wait let the compiler move accesses of memory past them.
 template <int bytes>
 __device__ __forceinline__ void copy_async(void* shared, const void* source, bool valid) {
     static_assert(bytes == 4 || bytes == 8 || bytes == 16, "copies that the hardware has");
@@ -49,13 +52,23 @@ __device__ __forceinline__ void copy_16_async(void* shared, const void* source, 
 }
 
 // All asynchronous copies since the last commit form a group.
-__device__ inline void commit_copies() { __pipeline_commit(); }
+__device__ inline void commit_copies() {
+#ifdef SACFAST_HOSTSIM
+    __pipeline_commit();
+#else
+    asm volatile("cp.async.commit_group;" : : : "memory");
+#endif
+}
 
 // Waits until at most `pending` of this thread's groups are under way. Other threads' copies are
 // seen after a barrier only.
 template <int pending>
 __device__ inline void wait_for_copies() {
+#ifdef SACFAST_HOSTSIM
     __pipeline_wait_prior(pending);
+#else
+    asm volatile("cp.async.wait_group %0;" : : "n"(pending) : "memory");
+#endif
 }
 
 // Ends every launcher: throws where the launch was refused.

@@ -44,7 +44,7 @@ constexpr int tile_classes = 32;       // classes that pass through shared memor
 constexpr int tile_stride = 36;        // 8 classes x 4 rows fall into 32 different banks
 constexpr int per_multiprocessor = 4;  // blocks, by 64 registers a thread
 constexpr std::size_t few_runs = 16, many_runs = 256;      // kernel arguments of 1 KB and 20 KB
-constexpr std::int64_t most_size = std::int64_t{1} << 30;  // what an int counts, with room
+constexpr std::int64_t most_size = std::int64_t{1} << 27;  // strides of panels: gram.cuh
 constexpr double residue = 1e-14;  // relative size below which a centred row is rounding noise
 constexpr unsigned all_lanes = 0xffffffffu;
 
@@ -97,7 +97,7 @@ __global__ void __launch_bounds__(threads, per_multiprocessor)
             source.data += k * run.distance;
             source.first_class += k * source.cols;
             sources[run.model + k] = source;
-            models[run.model + k] = {run.offset + k * run.words * stride, run.words, 0};
+            models[run.model + k] = {run.offset + k * (run.words * stride), run.words, 0};
         }
     }
 }

@@ -58,13 +58,12 @@ def correlation_products(
     rows: TensorRef,
     origins: Sequence[TensorRef],
     center: str,
-    product: str,
     place: Place,
     products: TensorRef,
     squares: TensorRef,
 ) -> None: ...
 def correlation_products_scratch(
-    outputs: Sequence[TensorRef], rows: TensorRef, origins: Sequence[TensorRef], product: str
+    outputs: Sequence[TensorRef], rows: TensorRef, origins: Sequence[TensorRef]
 ) -> tuple[int, int]: ...
 def pairwise_distance(a: TensorRef, b: TensorRef | None, place: Place, out: TensorRef) -> None: ...
 def pairwise_distance_scratch(a: TensorRef, b: TensorRef | None) -> tuple[int, int]: ...

@@ -128,7 +128,6 @@ def correlation_products(
     origins: Any = (),
     *,
     center: str = "double",
-    product: str = "fma",
     share: float = 1.0,
 ) -> tuple[Any, Any]:
     """(S, K) and (S,) of a batch or a list of models, (K, P), and K-1 models or none."""
@@ -138,7 +137,7 @@ def correlation_products(
     out, out_ref = result(simulator, (count, fixed.ref.shape[0]), np.float64)
     own, own_ref = result(simulator, (count,), np.float64)
     given = refs(inputs), fixed.ref, refs(made_of)
-    needed = simulator.cuda.correlation_products_scratch(*given, product)
+    needed = simulator.cuda.correlation_products_scratch(*given)
     scratch = Scratch(simulator, needed, share)
-    simulator.cuda.correlation_products(*given, center, product, scratch.place, out_ref, own_ref)
+    simulator.cuda.correlation_products(*given, center, scratch.place, out_ref, own_ref)
     return out.numpy(), own.numpy()

@@ -9,8 +9,6 @@ from sacfast.kernels import reference
 from tests import tolerances
 from tests.cuda.calls import Placed, correlation_products
 
-PRODUCTS = ("fma", "tf32x3")
-
 
 def related(rng, n, *classes):
     """Models that agree in part, as networks for one task do."""
@@ -23,19 +21,18 @@ def rows_of(origins, n, center="double"):
     return np.array([np.ones(n * (n - 1) // 2), *packed], np.float32)
 
 
-def agrees(found, models, rows, product="fma", center="double"):
+def agrees(found, models, rows, center="double"):
     """Against float64: sums of a tile err by 22 U of the terms' sum at most, which is 2e-7 |c_s|
     |row| where roundings go both ways; correlations may all err in one direction."""
     products, squares = found
     c, rows = reference.correlation(models, center=center), rows.astype(np.float64)
     own, length = np.sqrt((c**2).sum(axis=1)), np.sqrt((rows**2).sum(axis=1))
-    error = tolerances.CUDA_CORRELATION[product]
+    error = tolerances.CUDA_CORRELATION["fma"]
     assert (np.abs(products - c @ rows.T) <= np.outer(own * 2e-7 + error, length)).all()
     assert (np.abs(squares - own**2) <= (2e-7 + 2 * error) * (own**2 + own)).all()
 
 
 # Tiles of 32, groups of 8 models, four rows at a time; 64 classes side by side, and more than fit.
-@pytest.mark.parametrize("product", PRODUCTS)
 @pytest.mark.parametrize("known", [False, True])
 @pytest.mark.parametrize(
     ("n", "classes", "origins"),
@@ -46,11 +43,11 @@ def agrees(found, models, rows, product="fma", center="double"):
         (97, [7, 100, 2, 65], [7, 7, 2]),
     ],
 )
-def test_agrees_with_the_oracle(simulated, rng, product, known, n, classes, origins):
+def test_agrees_with_the_oracle(simulated, rng, known, n, classes, origins):
     models, made_of = related(rng, n, *classes), related(rng, n, *origins)
     rows = rows_of(made_of, n)
-    found = correlation_products(simulated, models, rows, made_of if known else (), product=product)
-    agrees(found, models, rows, product)
+    found = correlation_products(simulated, models, rows, made_of if known else ())
+    agrees(found, models, rows)
 
 
 @pytest.mark.parametrize("center", ["none", "row", "double"])
@@ -160,9 +157,3 @@ def test_no_fixed_rows_leave_the_squares(simulated, rng):
     np.testing.assert_array_equal(
         squares, correlation_products(simulated, models, np.ones((1, 780), np.float32))[1]
     )
-
-
-def test_bfloat16_is_refused(plain, rng):
-    models = related(rng, 4, 3)
-    with pytest.raises(ValueError, match="products in bfloat16 are too coarse"):
-        correlation_products(plain, models, np.ones((1, 6), np.float32), product="bfloat16")

@@ -83,20 +83,12 @@ def correlation_products(
     squares: Array,
 ) -> None:
     """Write the products (S, K) of models with fixed rows (K, P), and (S,) with themselves."""
-    product = _product("float32", device)
     _launch(
         function,
         device,
-        cuda().correlation_products_scratch(models.refs, rows.ref, origins.refs, product),
+        cuda().correlation_products_scratch(models.refs, rows.ref, origins.refs),
         lambda place: cuda().correlation_products(
-            models.refs,
-            rows.ref,
-            origins.refs,
-            center,
-            product,
-            place,
-            products.ref,
-            squares.ref,
+            models.refs, rows.ref, origins.refs, center, place, products.ref, squares.ref
         ),
     )
 
