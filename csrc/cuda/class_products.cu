@@ -1,7 +1,5 @@
-// Plan. As many models as fit lie side by side in 64 columns, a group: its panel is [N][64], class
-// by class. Three kernels:
+// Plan. Models lie side by side in groups of 64 columns (class_panels.h). Two kernels:
 //
-//   make_panels   unit rows to panels: 32 rows of a group a block, through shared memory
 //   add_ones      sums of the columns, float64: what A^T B is where B is one class of ones
 //   multiply      items are (group of models, group of origins), and each group of models with
 //                 itself: a 64 x 64 tile of A^T B over all rows, two slots a block (gram.cuh). The
@@ -14,8 +12,7 @@
 // four warps have none to add.
 //
 // Occupancy. multiply: 256 threads, 117 to 127 registers (ptxas), 37 KB of shared memory: two
-// blocks a multiprocessor on every architecture. make_panels: 38 registers, 9 KB, and add_ones: 40,
-// 2 KB: six.
+// blocks a multiprocessor on every architecture. add_ones: 40 registers, 2 KB: six.
 //
 // Always FMAs: correlation_products.cu has the reason.
 //
@@ -27,63 +24,20 @@
 
 #include <algorithm>
 
+#include "cuda/class_panels.h"
 #include "cuda/gram.cuh"
-#include "cuda/numbers.h"
 #include "cuda/rounds.h"
-#include "cuda/unit_rows.h"
 
 namespace sacfast::cuda {
 namespace {
 
 constexpr int threads = gram_threads;
 constexpr int width = static_cast<int>(most_classes);
-constexpr int strip_rows = 32;  // that make_panels takes at a time
-constexpr int blocks_each = 2;  // of `multiply`, per multiprocessor
+constexpr int blocks_each = 2;       // of `multiply`, per multiprocessor
+constexpr int ones_blocks_each = 6;  // of `add_ones`
 
-// Some models, side by side in panels.
-struct Side {
-    UnitRows units;
-    const std::int32_t* first_model;   // [groups + 1]
-    const std::int32_t* first_column;  // [models], in the group's panel
-    float* panels;                     // [groups][rows, a multiple of 64][width]
-    int groups;
-
-    __device__ const float* panel(int group) const { return panels + group * units.stride * width; }
-};
-
-// ---- panels ------------------------------------------------------------------------------------
-
-__global__ void __launch_bounds__(threads) make_panels(const __grid_constant__ Side side) {
-    __shared__ float tile[strip_rows][width + 1];
-    __shared__ std::int64_t from[width];  // where a column's words begin; -1: nowhere
-    const int thread = static_cast<int>(threadIdx.x);
-    const std::int64_t stride = side.units.stride, strips = stride / strip_rows;
-    for (std::int64_t item = blockIdx.x; item < side.groups * strips; item += gridDim.x) {
-        const int group = static_cast<int>(item / strips);
-        const std::int64_t row = item % strips * strip_rows;
-        if (thread < width) from[thread] = -1;
-        __syncthreads();
-        const int model = side.first_model[group] + thread;
-        if (within(model, side.first_model[group + 1])) {
-            const UnitModel& unit = side.units.models[model];
-            for (int c = 0; c < unit.words; ++c) {
-                from[side.first_column[model] + c] = unit.offset + c * stride;
-            }
-        }
-        __syncthreads();
-#pragma unroll
-        for (int column = thread / 32; column < width; column += threads / 32) {
-            const std::int64_t words = from[column];
-            tile[thread % 32][column] =
-                words < 0 ? 0.0f : side.units.words[words + row + thread % 32];
-        }
-        __syncthreads();
-        float* to = side.panels + (group * stride + row) * width;
-#pragma unroll
-        for (int i = thread; i < strip_rows * width; i += threads) {
-            to[i] = tile[i / width][i % width];
-        }
-    }
+__device__ __forceinline__ const float* panel(const ClassPanels& side, int group) {
+    return side.panels + group * side.units.stride * width;
 }
 
 // ---- results -----------------------------------------------------------------------------------
@@ -100,7 +54,7 @@ __device__ __forceinline__ double over_pairs(double ordered, std::int64_t same) 
 }
 
 // Whether row i of a model is none of zeros.
-__device__ bool is_there(const Side& side, int model, std::int64_t i) {
+__device__ bool is_there(const ClassPanels& side, int model, std::int64_t i) {
     const UnitModel& unit = side.units.models[model];
     const float* words = side.units.words + unit.offset + i;
     for (int c = 0; c < unit.words; ++c) {
@@ -110,7 +64,8 @@ __device__ bool is_there(const Side& side, int model, std::int64_t i) {
 }
 
 // How many rows are zero rows of neither model.
-__device__ std::int64_t rows_of_both(const Side& left, int a, const Side& right, int b) {
+__device__ std::int64_t rows_of_both(const ClassPanels& left, int a, const ClassPanels& right,
+                                     int b) {
     const std::int64_t n = left.units.rows;
     const int zeros_a = left.units.models[a].zeros, zeros_b = right.units.models[b].zeros;
     if (zeros_a == 0 || zeros_b == 0) return n - zeros_a - zeros_b;
@@ -124,17 +79,17 @@ __device__ std::int64_t rows_of_both(const Side& left, int a, const Side& right,
 // ---- with ones ---------------------------------------------------------------------------------
 
 __global__ void __launch_bounds__(threads)
-    add_ones(const __grid_constant__ Side side, const __grid_constant__ Results results) {
+    add_ones(const __grid_constant__ ClassPanels side, const __grid_constant__ Results results) {
     constexpr int parts = threads / width;
     __shared__ double sums[parts][width];
     const int thread = static_cast<int>(threadIdx.x), column = thread % width,
               part = thread / width;
     for (int group = static_cast<int>(blockIdx.x); group < side.groups;
          group += static_cast<int>(gridDim.x)) {
-        const float* panel = side.panel(group) + column;
+        const float* from = panel(side, group) + column;
         double sum = 0.0;
         for (std::int64_t i = part; i < side.units.rows; i += parts) {
-            sum += static_cast<double>(panel[i * width]);
+            sum += static_cast<double>(from[i * width]);
         }
         sums[part][column] = sum;
         __syncthreads();
@@ -159,7 +114,7 @@ __global__ void __launch_bounds__(threads)
 // ---- with origins, and with themselves ---------------------------------------------------------
 
 struct Task {
-    Side left, right;
+    ClassPanels left, right;
     bool squares;  // each group of the left with itself too
     Results results;
 
@@ -177,8 +132,8 @@ union alignas(16) Shared {
 };
 
 // The squares of one tile, origin by origin: `left_group` with `right_group` of `right`.
-__device__ __forceinline__ void add_squares(const Task& task, const Side& right, int left_group,
-                                            int right_group, bool own,
+__device__ __forceinline__ void add_squares(const Task& task, const ClassPanels& right,
+                                            int left_group, int right_group, bool own,
                                             const float (&tile)[width][width + 1],
                                             double (&rows)[width]) {
     constexpr int warps = Geometry<64>::warps_per_slot;
@@ -230,11 +185,11 @@ __global__ void __launch_bounds__(threads, blocks_each)
         const int left_group = mine ? static_cast<int>(item / each) : 0;
         const int right_group = mine ? static_cast<int>(item % each) : 0;
         const bool own = right_group == task.right.groups;
-        const float* left = task.left.panel(left_group);
+        const float* left = panel(task.left, left_group);
         const int n = static_cast<int>(task.left.units.rows);
         float tile[32];
         gram<FmaProduct, 64>(
-            {left, own ? left : task.right.panel(right_group), width, width, mine ? n : 0}, n,
+            {left, own ? left : panel(task.right, right_group), width, width, mine ? n : 0}, n,
             shared.gram, tile);
         auto& sums = shared.sums.tile[G::slot()];
 #pragma unroll
@@ -254,64 +209,11 @@ __global__ void __launch_bounds__(threads, blocks_each)
 
 // ---- launchers ---------------------------------------------------------------------------------
 
-// How models are put side by side, in their order.
-struct Groups {
-    std::vector<std::int32_t> first_model{0}, first_column;
-
-    explicit Groups(const std::vector<Matrix>& models) {
-        std::int64_t filled = 0;
-        for (const Matrix& model : models) {
-            if (filled + model.cols > width) {
-                first_model.push_back(static_cast<std::int32_t>(first_column.size()));
-                filled = 0;
-            }
-            first_column.push_back(static_cast<std::int32_t>(filled));
-            filled += model.cols;
-        }
-        first_model.push_back(static_cast<std::int32_t>(first_column.size()));
-    }
-    std::int64_t count() const { return static_cast<std::int64_t>(first_model.size()) - 1; }
-};
-
-std::int64_t padded_rows(std::int64_t n) { return (n + 63) / 64 * 64; }
-
-// Scratch of one side: two neighbouring groups fill more than one panel, so that what the panels
-// leave empty is less than what they hold, and one panel.
-std::int64_t side_bytes(std::int64_t n) {
-    return unit_rows_fixed_bytes + padded_rows(n) * width * 4 + 6 * scratch_alignment;
-}
-std::int64_t model_bytes(const Matrix& model) {
-    return unit_model_bytes(model, Word::float32) + 2 * model.cols * padded_rows(model.rows) * 4 +
-           8;
-}
-
-Side make_side(const std::vector<Matrix>& models, Center center, Scratch& scratch, Stream stream) {
-    const Groups groups(models);
-    const std::int64_t rows = padded_rows(models[0].rows);
-    Side side{};
-    auto* first_model = take<std::int32_t>(scratch, groups.count() + 1);
-    auto* first_column =
-        take<std::int32_t>(scratch, static_cast<std::int64_t>(groups.first_column.size()));
-    side.panels = take<float>(scratch, groups.count() * rows * width);
-    side.groups = static_cast<int>(groups.count());
-    put_numbers(groups.first_model, first_model, stream);
-    put_numbers(groups.first_column, first_column, stream);
-    side.first_model = first_model;
-    side.first_column = first_column;
-    const std::int64_t bytes = unit_rows_bytes(models, Word::float32);
-    const Scratch units{take<std::byte>(scratch, bytes), bytes};
-    side.units = unit_rows(models, center, Word::float32, units, stream);
-    const unsigned grid = blocks_for(side.groups * (rows / strip_rows), 8, stream);
-    make_panels<<<grid, threads, 0, static_cast<cudaStream_t>(stream.handle)>>>(side);
-    check_launch("class_products");
-    return side;
-}
-
 void launch(const Task& task, Stream stream) {
     const auto handle = static_cast<cudaStream_t>(stream.handle);
     if (task.squares) {
-        add_ones<<<blocks_for(task.left.groups, 8, stream), threads, 0, handle>>>(task.left,
-                                                                                  task.results);
+        add_ones<<<blocks_for(task.left.groups, ones_blocks_each, stream), threads, 0, handle>>>(
+            task.left, task.results);
         check_launch("class_products");
     }
     const std::int64_t items =
@@ -327,8 +229,6 @@ std::vector<Matrix> some_of(const std::vector<Matrix>& models, std::size_t first
 
 }  // namespace
 
-std::int64_t class_groups(const std::vector<Matrix>& origins) { return Groups(origins).count(); }
-
 double class_products_cost(const Matrix& model, std::int64_t origin_groups) {
     const auto side_by_side = static_cast<double>(width / model.cols);
     const double tiles = static_cast<double>(origin_groups) + 1.0;  // and with itself
@@ -337,9 +237,9 @@ double class_products_cost(const Matrix& model, std::int64_t origin_groups) {
 
 Need class_products_scratch(const std::vector<Matrix>& models, const std::vector<Matrix>& origins) {
     if (models.empty() || origins.empty()) return {0, 0};
-    const std::int64_t fixed = side_bytes(models[0].rows);
+    const std::int64_t fixed = class_panels_fixed_bytes(models[0].rows);
     const auto of = [](const std::vector<Matrix>& some) {
-        return [&some](std::size_t s) { return model_bytes(some[s]); };
+        return [&some](std::size_t s) { return class_panels_model_bytes(some[s]); };
     };
     const Need left = need_of_rounds(models.size(), fixed, of(models));
     const Need right = need_of_rounds(origins.size(), fixed, of(origins));
@@ -352,9 +252,9 @@ void class_products(const std::vector<Matrix>& models, const std::vector<Matrix>
                     const std::int32_t* places, Center center, Scratch scratch, Stream stream,
                     double* products, double* squares) {
     if (models.empty() || origins.empty()) return;
-    const std::int64_t fixed = side_bytes(models[0].rows);
+    const std::int64_t fixed = class_panels_fixed_bytes(models[0].rows);
     const auto of = [](const std::vector<Matrix>& some) {
-        return [&some](std::size_t s) { return model_bytes(some[s]); };
+        return [&some](std::size_t s) { return class_panels_model_bytes(some[s]); };
     };
     // Origins may take half of what is beyond the least.
     const Need right_need = need_of_rounds(origins.size(), fixed, of(origins));
@@ -365,14 +265,13 @@ void class_products(const std::vector<Matrix>& models, const std::vector<Matrix>
 
     const auto with_origins = [&](std::size_t first_origin, std::size_t last_origin) {
         Scratch left_scratch = scratch;
-        Scratch right_scratch{take<std::byte>(left_scratch, right_bytes), right_bytes};
+        const Scratch right_scratch{take<std::byte>(left_scratch, right_bytes), right_bytes};
         Task task{};
-        task.right =
-            make_side(some_of(origins, first_origin, last_origin), center, right_scratch, stream);
+        task.right = class_panels(some_of(origins, first_origin, last_origin), center,
+                                  right_scratch, stream);
         task.squares = first_origin == 0;
         const auto round = [&](std::size_t first, std::size_t last) {
-            Scratch left = left_scratch;
-            task.left = make_side(some_of(models, first, last), center, left, stream);
+            task.left = class_panels(some_of(models, first, last), center, left_scratch, stream);
             task.results = {products, squares, places + first, columns,
                             static_cast<std::int64_t>(first_origin) + 1};
             launch(task, stream);

@@ -18,12 +18,8 @@
 
 namespace sacfast::cuda {
 
-constexpr std::int64_t most_classes = 64;  // of a model, and of the models that lie side by side
-
-// How many groups of models that lie side by side the origins make.
-std::int64_t class_groups(const std::vector<Matrix>& origins);
-
-// Multiply-adds for one model: its share of tiles that its neighbours fill as well.
+// Multiply-adds for one model and so many groups of origins (class_panels.h): its share of tiles
+// that its neighbours fill as well.
 double class_products_cost(const Matrix& model, std::int64_t origin_groups);
 
 Need class_products_scratch(const std::vector<Matrix>& models, const std::vector<Matrix>& origins);

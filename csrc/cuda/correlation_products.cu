@@ -12,6 +12,7 @@
 
 #include <algorithm>
 
+#include "cuda/class_panels.h"
 #include "cuda/class_products.h"
 #include "cuda/correlation_sums.h"
 #include "cuda/numbers.h"

@@ -45,6 +45,7 @@ DRIVEN_BY = {
     "correlation_sums.cu": ["correlation_distance", "correlation_products"],
     "correlation_distance.cu": ["correlation_distance"],
     "correlation_products.cu": ["correlation_products"],
+    "class_panels.cu": ["correlation_products"],
     "class_products.cu": ["correlation_products"],
     "numbers.cu": ["correlation_products"],
     "tile_totals.cu": ["correlation_distance", "correlation_products"],
