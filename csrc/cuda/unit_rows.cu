@@ -1,6 +1,5 @@
-// Plan. Four kernels, each one launch whatever S and C, but for `describe`, which spreads the
-// geometry of up to some hundred runs of models (matrices alike, at a constant distance: a batch is
-// one run) from its arguments to a table in scratch that the others read.
+// Plan. A table of the models (model_table.cuh), then at most three kernels, each one launch
+// whatever S and C:
 //
 //   row_means    8 lanes a row, 32 rows a block            only where rows are centred
 //   class_means  32 lanes a class, 8 classes a block       only where classes are centred
@@ -27,8 +26,10 @@
 #include <cuda_bf16.h>
 
 #include <algorithm>
+#include <stdexcept>
 
 #include "cuda/element.cuh"
+#include "cuda/model_table.cuh"
 #include "cuda/primitives.cuh"
 #include "cuda/rounds.h"
 
@@ -43,36 +44,11 @@ constexpr int class_lanes = 32;        // lanes that share a class
 constexpr int tile_classes = 32;       // classes that pass through shared memory at a time
 constexpr int tile_stride = 36;        // 8 classes x 4 rows fall into 32 different banks
 constexpr int per_multiprocessor = 4;  // blocks, by 64 registers a thread
-constexpr std::size_t few_runs = 16, many_runs = 256;      // kernel arguments of 1 KB and 20 KB
 constexpr std::int64_t most_size = std::int64_t{1} << 27;  // strides of panels: gram.cuh
 constexpr double residue = 1e-14;  // relative size below which a centred row is rounding noise
 constexpr unsigned all_lanes = 0xffffffffu;
 
 static_assert(strip_rows * row_lanes == threads && strip_classes * class_lanes == threads);
-
-struct Source {  // one model's outputs; no padding: it is copied as a whole
-    const std::byte* data;
-    std::int64_t row_stride, col_stride;  // bytes
-    std::int64_t first_class;             // of its class means
-    std::int64_t cols;
-    ElementType type;
-};
-
-// `count` models alike, `distance` bytes apart; the last three fields are the first one's.
-struct Run {
-    Source source;
-    std::int64_t distance;
-    std::int64_t offset;  // of the words
-    std::int32_t words;
-    std::int32_t count;
-    std::int32_t model;
-};
-
-template <std::size_t kRuns>
-struct Runs {
-    Run run[kRuns];
-    int count;
-};
 
 struct Task {
     const Source* sources;
@@ -85,22 +61,6 @@ struct Task {
 };
 
 // ---- kernels -----------------------------------------------------------------------------------
-
-template <std::size_t kRuns>
-__global__ void __launch_bounds__(threads, per_multiprocessor)
-    describe(const __grid_constant__ Runs<kRuns> runs, std::int64_t stride, Source* sources,
-             UnitModel* models) {
-    for (int r = static_cast<int>(blockIdx.x); r < runs.count; r += static_cast<int>(gridDim.x)) {
-        const Run& run = runs.run[r];
-        for (int k = static_cast<int>(threadIdx.x); k < run.count; k += threads) {
-            Source source = run.source;
-            source.data += k * run.distance;
-            source.first_class += k * source.cols;
-            sources[run.model + k] = source;
-            models[run.model + k] = {run.offset + k * (run.words * stride), run.words, 0};
-        }
-    }
-}
 
 // The sum of value(first), value(first + step), ... below `count`, four of them side by side.
 template <typename Value>
@@ -313,63 +273,7 @@ __global__ void __launch_bounds__(threads, per_multiprocessor)
 
 // ---- launchers ---------------------------------------------------------------------------------
 
-std::int64_t words_of(std::int64_t cols, Word word) {
-    return word == Word::float32 ? cols : (cols + 1) / 2;
-}
-
 std::int64_t stride_of(std::int64_t rows) { return (rows + 63) / 64 * 64; }
-
-// How many bytes `next` lies behind `last`: both may belong to any array.
-std::int64_t distance_of(const Matrix& last, const Matrix& next) {
-    return static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(next.data) -
-                                     reinterpret_cast<std::uintptr_t>(last.data));
-}
-
-// Whether two models differ in where they lie alone.
-bool alike(const Matrix& a, const Matrix& b) {
-    return a.cols == b.cols && a.row_stride == b.row_stride && a.col_stride == b.col_stride &&
-           a.dtype == b.dtype;
-}
-
-// The runs of `models`, in order.
-std::vector<Run> runs_of(const std::vector<Matrix>& models, Word word, std::int64_t stride) {
-    std::vector<Run> runs;
-    std::int64_t classes = 0, offset = 0;
-    for (std::size_t s = 0; s < models.size(); ++s) {
-        const Matrix& m = models[s];
-        const std::int64_t words = words_of(m.cols, word);
-        const std::int64_t distance = s > 0 ? distance_of(models[s - 1], m) : 0;
-        if (s > 0 && alike(models[s - 1], m) &&
-            (runs.back().count == 1 || runs.back().distance == distance)) {
-            runs.back().distance = distance;
-            ++runs.back().count;
-        } else {
-            const Source source{m.data, m.row_stride, m.col_stride, classes, m.cols, {}};
-            runs.push_back({source, 0, offset, static_cast<std::int32_t>(words), 1,
-                            static_cast<std::int32_t>(s)});
-        }
-        classes += m.cols;
-        offset += words * stride;
-    }
-    for (Run& run : runs) {
-        const Matrix& m = models[static_cast<std::size_t>(run.model)];
-        run.source.type = element_type(m.data, m.row_stride | m.col_stride | run.distance, m.dtype);
-    }
-    return runs;
-}
-
-template <std::size_t kRuns>
-void describe_all(const std::vector<Run>& all, std::int64_t stride, Source* sources,
-                  UnitModel* models, cudaStream_t stream) {
-    for (std::size_t first = 0; first < all.size(); first += kRuns) {
-        const std::size_t count = std::min<std::size_t>(all.size() - first, kRuns);
-        Runs<kRuns> runs;
-        std::copy_n(all.data() + first, count, runs.run);
-        runs.count = static_cast<int>(count);
-        describe<kRuns>
-            <<<static_cast<unsigned>(count), threads, 0, stream>>>(runs, stride, sources, models);
-    }
-}
 
 }  // namespace
 
@@ -409,12 +313,7 @@ UnitRows unit_rows(const std::vector<Matrix>& models, Center center, Word word, 
     if (count == 0 || rows == 0) return result;
 
     const auto handle = static_cast<cudaStream_t>(stream.handle);
-    const std::vector<Run> runs = runs_of(models, word, stride);
-    if (runs.size() <= few_runs) {
-        describe_all<few_runs>(runs, stride, sources, described, handle);
-    } else {
-        describe_all<many_runs>(runs, stride, sources, described, handle);
-    }
+    model_table(models, word, stride, sources, described, stream);
     Task task{sources,
               described,
               center == Center::none ? nullptr : row_mean,
