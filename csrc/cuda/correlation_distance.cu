@@ -1,4 +1,4 @@
-// Plan, bounds and numerics: correlation_sums.cu; the sums are divided by the number of pairs in
+// Plan, bounds and numerics: tile_sums.cu; the sums are divided by the number of pairs in
 // float64. The correlation of a model is to the bit that of correlation.h, so that its distance to
 // itself is exactly 0. Elsewhere the error is below 1e-6: that of the correlation, and 12 * 2^-24
 // of the mean difference.

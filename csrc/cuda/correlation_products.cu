@@ -1,4 +1,4 @@
-// Plan, bounds and numerics: correlation_sums.cu for the models that go pair by pair,
+// Plan, bounds and numerics: tile_sums.cu for the models that go pair by pair,
 // class_products.cu for those that go class by class; which way depends on N, C_s, K and the C_k
 // alone. Counted are multiply-adds as tiles make them, padding included.
 //

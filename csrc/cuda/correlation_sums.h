@@ -14,12 +14,11 @@
 
 #include "center.h"
 #include "cuda/launch.h"
+#include "cuda/tile_sums.h"
 #include "cuda/tile_totals.h"
 #include "tensor_ref.h"
 
 namespace sacfast::cuda {
-
-enum class Term { difference, product };
 
 struct SumsInput {
     const std::vector<Matrix>& models;

@@ -49,6 +49,7 @@ DRIVEN_BY = {
     "class_panels.cu": ["correlation_products"],
     "class_products.cu": ["correlation_products"],
     "numbers.cu": ["correlation_products"],
+    "tile_sums.cu": ["correlation_distance", "correlation_products"],
     "tile_totals.cu": ["correlation_distance", "correlation_products"],
 }
 FUNCTIONS = [  # the cheapest first
