@@ -3,7 +3,7 @@
 # make test-all   the long tests too
 # make test-simd  the tests of the probes under pillow-simd (needs libjpeg-dev and zlib1g-dev)
 # make sanitize   the tests of the kernels with the addresses and undefined behaviour checked
-# make hostsim    the CUDA kernels on the CPU under a judge, and the mutation test (ten minutes)
+# make hostsim    the CUDA kernels on the CPU under a judge, and the mutation test (some minutes)
 # make sass       whether the machine code of the CUDA kernels spills registers (needs CUDA built)
 # make gpu        on a machine with an NVIDIA GPU: builds, tests and measures (half an hour)
 # make clean      removes .venv, build/ and caches
