@@ -48,13 +48,16 @@ CurrentDevice::CurrentDevice(int device, void* stream) : stream_{stream, 0} {
     try {
         check_stream(stream, device);
     } catch (...) {
-        if (changed_) cudaSetDevice(before_);
+        restore();
         throw;
     }
 }
 
-CurrentDevice::~CurrentDevice() {
-    if (changed_) cudaSetDevice(before_);
+CurrentDevice::~CurrentDevice() { restore(); }
+
+void CurrentDevice::restore() {
+    // A device that others hold alone refuses: the error must not reach a later call.
+    if (changed_ && cudaSetDevice(before_) != cudaSuccess) cudaGetLastError();
 }
 
 }  // namespace sacfast::cuda

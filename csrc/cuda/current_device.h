@@ -17,6 +17,8 @@ class CurrentDevice {
     Stream stream() const { return stream_; }
 
   private:
+    void restore();
+
     int before_ = 0;
     bool changed_ = false;
     Stream stream_;

@@ -3,8 +3,9 @@
 Each kernel says how much scratch it can use and how little will do; with less than it can use it
 takes the models in rounds, to the same bits. It is put on the device's current stream, and nobody
 waits for it: its results are there for whatever is put on that stream next. All of it works under
-the capture of a CUDA graph, once the function has run on that device outside of one: the driver may
-load a kernel at its first launch, which a capture does not allow.
+the capture of a CUDA graph, once a call of the same shapes and types has run on that device outside
+of one: which kernels run depends on these, and the driver may load a kernel at its first launch,
+which a capture does not allow.
 
 Arguments have been checked by the public functions: everything is on one device.
 """
