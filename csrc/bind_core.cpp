@@ -220,13 +220,20 @@ TensorRef ref_of_capsule(const py::capsule& capsule) {
                              std::to_string(tensor->bits) + " bits, " +
                              std::to_string(tensor->lanes) + " lanes");
     }
+    require(tensor->device == device_cpu || tensor->device == device_cuda_host,
+            "memory that the CPU can't read");
+    require(tensor->ndim >= 0, "a negative number of axes");
     const std::int64_t item = item_size(type->second);
     const std::size_t axes = static_cast<std::size_t>(tensor->ndim);
     std::vector<std::int64_t> shape(tensor->shape, tensor->shape + axes), strides(axes);
     std::int64_t running = item;  // no strides: the elements lie one after the other
     for (std::size_t axis = axes; axis-- > 0;) {
-        strides[axis] = tensor->strides ? tensor->strides[axis] * item : running;
-        running *= shape[axis];
+        strides[axis] = running;
+        bool beyond = __builtin_mul_overflow(running, shape[axis], &running);
+        if (tensor->strides) {
+            beyond = __builtin_mul_overflow(tensor->strides[axis], item, &strides[axis]);
+        }
+        require(!beyond, "an offset that does not fit into 64 bits");
     }
     const auto address = reinterpret_cast<std::uintptr_t>(tensor->data) + tensor->byte_offset;
     return TensorRef(address, std::move(shape), std::move(strides), type->second, tensor->device,

@@ -40,7 +40,7 @@ from sacfast.kernels import (
 from sacfast.kernels.canonical import access_mode, canonical_outputs
 from sacfast.kernels.compact import compact
 from sacfast.kernels.products import correlation_products
-from tests.cuda.device import SimulatedDevice, forget, installed
+from tests.cuda.device import REAL, SimulatedDevice, forget, installed
 from tests.cuda.functions import BFLOAT16, FLOAT32, cases, rbf_cases
 
 S, N, V = 3, 9, 4
@@ -195,6 +195,23 @@ def test_arrays_of_other_libraries_are_taken_in_place(gpu: SimulatedDevice, name
     result = call(*(Foreign(gpu.tensor(x)) for x in arrays))
     assert gpu.on(result)
     assert torch.equal(result, on_gpu(gpu, name))
+
+
+def test_pytorch_may_refuse_another_library_s_array(
+    gpu: SimulatedDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_torch(value: Any) -> Any:
+        raise ModuleNotFoundError("No module named 'torch'")
+
+    given = Foreign(gpu.tensor(OUTPUTS))
+    monkeypatch.setattr(_device, "from_dlpack", REAL["from_dlpack"])
+    with pytest.raises(ArgumentError, match="`outputs` must be an array that DLPack hands over"):
+        correlation(given)
+    monkeypatch.setattr(_device, "from_dlpack", without_torch)
+    with pytest.raises(BackendError, match=r"(?s)`outputs` must be read with PyTorch.*install tor"):
+        correlation(given)
+    with pytest.raises(BackendError, match=r"the 1 GPUs that sacfast sees, got .* cuda:-1"):
+        correlation(Foreign(gpu.tensor(OUTPUTS), device=-1))
 
 
 # ---- out -----------------------------------------------------------------------------------------
@@ -368,10 +385,9 @@ class Half:
     def __getattr__(self, name: str) -> Any:
         if name == self._lacking:
             raise AttributeError(name)
+        if name == "build_facts":
+            return lambda: {**self._module.build_facts(), "version": self._version}
         return getattr(self._module, name)
-
-    def build_facts(self) -> dict[str, Any]:
-        return {**self._module.build_facts(), "version": self._version}
 
 
 @pytest.mark.parametrize(
@@ -379,6 +395,7 @@ class Half:
     [
         ("0.0.9", "", r"`sacfast._cuda` must be of version \S+, got 0\.0\.9"),
         (None, "", r"`sacfast._cuda` must be of version \S+, got None"),
+        ("same", "build_facts", r"`sacfast._cuda` must be of version \S+, got None"),
         ("same", "fri_features", "`sacfast._cuda` must have all kernels, lacks fri_features"),
     ],
 )
@@ -441,6 +458,30 @@ def test_out_of_memory_is_told_with_sizes_and_nothing_is_kept(
         assert gpu.simulator.live_allocations == before
     gpu.free = 8 << 30
     assert torch.equal(call(*given), expected)
+
+
+@pytest.mark.parametrize("name", rbf_cases())
+def test_out_of_memory_while_pytorch_computes_is_told_as_well(
+    gpu: SimulatedDevice, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    given = [gpu.tensor(x) for x in ALL[name].arrays]
+    before = gpu.simulator.live_allocations
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (5, 80))
+    with monkeypatch.context() as patched:
+        patched.setattr(torch, "cdist", full)
+        with pytest.raises(
+            DeviceMemoryError, match=rf"{name.split('-')[0]}: cuda:0 .* {8 * N * N} bytes .*5 of 80"
+        ) as caught:
+            ALL[name].call(*given)
+    caught.value.__cause__ = caught.value.__traceback__ = None
+    del caught
+    assert gpu.simulator.live_allocations == before
+    np.testing.assert_allclose(
+        ALL[name].call(*given).numpy(), ALL[name].expected, rtol=0, atol=ALL[name].tolerance
+    )
 
 
 def test_scratch_is_asked_for_within_bounds(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.machinery
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -77,6 +81,49 @@ def test_a_module_that_was_built_but_fails_to_load(monkeypatch):
         _native.core()
 
 
+@pytest.mark.usefixtures("forgetful")
+@pytest.mark.parametrize("error", [RuntimeError("boom"), SystemError("no exception set")])
+def test_a_module_whose_start_fails_in_any_way(monkeypatch, error):
+    def broken(name: str) -> None:
+        raise error
+
+    monkeypatch.setattr(_native.importlib, "import_module", broken)
+    with pytest.raises(BackendError, match=f"(?s)failed to load: {error}.*hint: build it again"):
+        _native.core()
+
+
+def test_a_part_of_a_module_is_not_loaded(tmp_path):
+    """Loading one would end the process by a signal."""
+    whole = Path(_native.core().__file__)
+    package = tmp_path / "sacfast"
+    shutil.copytree(
+        Path(sacfast.__file__).parent,
+        package,
+        ignore=shutil.ignore_patterns("_*.so", "__pycache__"),
+    )
+    (package / whole.name).write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    done = subprocess.run(
+        [sys.executable, "-c", "import sacfast; print(sacfast.__file__); sacfast.build_info()"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.startswith(str(package))
+    assert done.returncode == 1
+    assert re.search(r"_core` was built but failed to load: \S+ has \d+ of \d+ bytes", done.stderr)
+
+
+@pytest.mark.usefixtures("forgetful")
+def test_a_folder_of_a_module_s_name_is_no_module(monkeypatch, tmp_path):
+    (tmp_path / "_cuda").mkdir()
+    core_that_says(monkeypatch, "built")
+    monkeypatch.setattr(sacfast, "__path__", [str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "sacfast._cuda", raising=False)
+    with pytest.raises(BackendError, match=r"`sacfast\._cuda` was not built"):
+        _native.cuda()
+
+
 def core_that_says(monkeypatch: pytest.MonkeyPatch, state: str) -> None:
     """`_core` as it is, but for what it says of `_cuda`."""
     core = _native.core()
@@ -103,7 +150,8 @@ def test_a_broken_cuda_module_leaves_the_cpu_kernels_alone(monkeypatch):
         raise ImportError("libcuda is not what it was")
 
     monkeypatch.setattr(_native.importlib, "import_module", broken)
-    monkeypatch.setattr(_native.importlib.util, "find_spec", lambda name: object())
+    spec = importlib.machinery.ModuleSpec("sacfast._cuda", loader=object())
+    monkeypatch.setattr(_native.importlib.util, "find_spec", lambda name: spec)
     cuda = build_info()["cuda"]
     assert cuda["built"]
     assert not cuda["loaded"]

@@ -8,6 +8,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from sacfast.errors import ArgumentError, BackendError, DtypeError, ShapeError
 from sacfast.kernels import (
@@ -162,6 +163,85 @@ def test_a_dlpack_tensor_without_strides_and_with_an_offset(outputs):
     np.testing.assert_array_equal(correlation(Capsule(outputs, 64)), correlation(outputs))
     with pytest.raises(ValueError, match="not a DLPack capsule"):
         correlation(Capsule(outputs, 0, name=b"used_dltensor"))
+
+
+class Liar(Capsule):
+    """One field of the tensor, or of the protocol, is not what it should be."""
+
+    def __init__(self, array, field):
+        super().__init__(array, 0)
+        self.strides = np.array([2**62, 1, 1], dtype=np.int64)
+        for name, value in field.items():
+            setattr(self.tensor, name, self.strides.ctypes.data if name == "strides" else value)
+
+
+class Broken:
+    """Each half of the protocol gives an answer, or raises it."""
+
+    def __init__(self, device, capsule=None):
+        self.device, self.capsule = device, capsule
+
+    def __dlpack_device__(self):
+        return self.answer(self.device)
+
+    def __dlpack__(self, **_):
+        return self.answer(self.capsule)
+
+    @staticmethod
+    def answer(value):
+        if isinstance(value, Exception):
+            raise value
+        return value
+
+
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        ({"data": None}, "a null address"),
+        ({"device": (2, 0)}, "memory that the CPU can't read"),
+        ({"ndim": -1}, "a negative number of axes"),
+        ({"strides": 1}, "an offset that does not fit into 64 bits"),
+    ],
+)
+def test_a_dlpack_tensor_that_lies_is_refused(outputs, field, message):
+    with pytest.raises(ArgumentError, match=f"correlation: `outputs` must be .* Liar.*{message}"):
+        correlation(Liar(outputs, field))
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (Broken(RuntimeError("gone")), "gone"),
+        (Broken(None), "NoneType"),
+        (Broken((1,)), "unpack"),
+        (Broken((1, 0), BufferError("no export")), "no export"),
+        (Broken((1, 0), 5), "no capsule but int"),
+    ],
+)
+def test_a_producer_that_fails_is_named(broken, message):
+    with pytest.raises(ArgumentError, match=f"correlation: `outputs` must be .* Broken.*{message}"):
+        correlation(broken)
+
+
+def traced() -> None:
+    with FakeTensorMode():
+        given = torch.empty(2, 5, 3)
+    correlation(given)
+
+
+@pytest.mark.parametrize("call", [lambda: torch.vmap(correlation)(torch.ones(2, 5, 3)), traced])
+def test_a_tensor_without_numbers_of_its_own_is_refused(call):
+    with pytest.raises(
+        DtypeError, match=r"(?s)`outputs` must be a dense tensor with data, got .*hint: vmap"
+    ):
+        call()
+
+
+def test_an_out_that_is_not_aligned_is_refused(outputs):
+    memory = bytearray(4 * 3 * 36 + 8)
+    out = torch.frombuffer(memory, dtype=torch.float32, offset=1, count=3 * 36).view(3, 36)
+    with pytest.raises(ArgumentError, match="`out` must be an aligned, writable"):
+        correlation(torch.from_numpy(outputs), out=out)
 
 
 def test_bfloat16_of_every_framework_is_the_same(rng):

@@ -9,6 +9,8 @@ detector asks for.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sacfast.errors import DeviceMemoryError, ShapeError
@@ -53,8 +55,21 @@ def empty(function: str, shape: tuple[int, ...], dtype: str, device: int) -> Any
         raise ShapeError(
             f"{function}: the result must be smaller than the address space, got {shape}"
         )
-    try:
+    with wanting(function, size, device):
         return torch.empty(shape, dtype=kind, device=f"cuda:{device}")
+
+
+@contextmanager
+def wanting(function: str, size: int, device: int) -> Iterator[None]:
+    """What PyTorch computes in here takes about `size` bytes at once.
+
+    Raises:
+        DeviceMemoryError: If the device has not enough memory left for it.
+    """
+    import torch
+
+    try:
+        yield
     except torch.cuda.OutOfMemoryError as error:
         free, total = torch.cuda.mem_get_info(device)
         raise DeviceMemoryError(function, f"cuda:{device}", size, free, total) from error

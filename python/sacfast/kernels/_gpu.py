@@ -33,11 +33,11 @@ def correlation(
     function: str, models: Models, kind: _Kind, precision: str, device: int, packed: Array
 ) -> None:
     """Write the correlations of S models into `packed`, (S, P), or (P,) of one model."""
-    center, kernel, sigma = kind
+    center, kernel, _ = kind
     if kernel == "rbf":
         rows = packed.owner.view(models.count, -1)
         for row, outputs in zip(rows, models.tensors(), strict=True):
-            row.copy_(rbf(outputs, center, sigma))
+            _put_rbf(function, row, outputs, kind, device)
         return
     product = _product(precision, device)
     _launch(
@@ -126,17 +126,23 @@ def _rbf_distance(
     function: str, models: Models, sources: Array, kind: _Kind, device: int, distance: Array
 ) -> None:
     """The same by way of correlations, a few models at a time."""
-    center, _, sigma = kind
     outputs, pairs = models.tensors(), sources.shape[1]
     held = max(1, min(models.count, _PACKED // (4 * pairs)))
     packed = _device.empty(function, (held, pairs), "float32", device)
     for start in range(0, models.count, held):
         rows = distance.owner[start : start + held]
         for row, model in zip(packed, islice(outputs, len(rows)), strict=False):
-            row.copy_(rbf(model, center, sigma))
+            _put_rbf(function, row, model, kind, device)
         block = array(function, "outputs", packed[: len(rows)], backend="cuda")
         part = array(function, "out", rows, backend="cuda")
         pairwise_distance(function, block, sources, device, part)
+
+
+def _put_rbf(function: str, row: Any, outputs: Any, kind: _Kind, device: int) -> None:
+    """Write the correlations of one model, by the kernel that PyTorch computes."""
+    center, _, sigma = kind
+    with _device.wanting(function, 8 * len(outputs) ** 2, device):
+        row.copy_(rbf(outputs, center, sigma))
 
 
 def _float32_rows(function: str, given: Array, device: int) -> Array:

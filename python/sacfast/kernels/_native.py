@@ -12,7 +12,9 @@ import functools
 import importlib
 import importlib.util
 import os
+import struct
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sacfast.errors import BackendError
@@ -34,15 +36,36 @@ CUDA_KERNELS = (
 
 def _load(name: str, cure: str) -> ModuleType:
     qualified = f"sacfast.{name}"
-    if importlib.util.find_spec(qualified) is None:
+    spec = importlib.util.find_spec(qualified)
+    if spec is None or spec.submodule_search_locations is not None:
         raise BackendError(f"sacfast: the module `{qualified}` was not built", hint=cure)
     try:
+        if spec.origin is not None and qualified not in sys.modules:
+            _check_whole(Path(spec.origin))
         return importlib.import_module(qualified)
-    except ImportError as error:
+    except Exception as error:  # a broken file may raise anything
         raise BackendError(
             f"sacfast: the module `{qualified}` was built but failed to load: {error}",
-            hint="it was built for another Python, C++ runtime or processor; build it again here",
+            hint="build it again here: it was made for another Python, C++ runtime or processor, "
+            "or is not all there",
         ) from error
+
+
+def _check_whole(path: Path) -> None:
+    """Look whether a compiled module ends where it says: loading a part of one kills the process.
+
+    Raises:
+        ImportError: If its table of sections, the last thing in a file, lies behind the file's end.
+    """
+    with path.open("rb") as file:
+        head = file.read(64)
+        size = file.seek(0, os.SEEK_END)
+    if len(head) < 64 or head[:6] != b"\x7fELF\x02\x01":
+        return  # nothing that would be mapped; or not 64 bits, little-endian
+    at, entry_bytes, entries = struct.unpack_from("<40xQ10xHH", head)
+    wanted = at + entry_bytes * entries
+    if size < wanted:
+        raise ImportError(f"{path} has {size} of {wanted} bytes")
 
 
 @functools.cache
@@ -84,7 +107,7 @@ def cuda() -> Any:
     state = core().build_facts()["cuda"]
     cure = _AGAIN if state == "built" else f"install with SACFAST_CUDA=ON ({state})"
     module = _load("_cuda", cure)
-    version = module.build_facts().get("version")
+    version = module.build_facts().get("version") if hasattr(module, "build_facts") else None
     if version != sacfast.__version__:
         raise BackendError(
             f"sacfast: the module `sacfast._cuda` must be of version {sacfast.__version__}, "

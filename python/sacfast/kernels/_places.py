@@ -47,7 +47,7 @@ def check_device(function: str, argument: str, device: int, backend: str | None)
             f"cuda:{device}: {error.message}",
             hint=f"pass {argument}.cpu()" + (f", or {error.hint}" if error.hint else ""),
         ) from error
-    if device >= count:
+    if not 0 <= device < count:
         raise BackendError(
             f"{function}: `{argument}` must be on one of the {count} GPUs that sacfast sees, "
             f"got a tensor on cuda:{device}"

@@ -60,7 +60,7 @@ def _check_out(function: str, shape: tuple[int, ...], inputs: tuple[Array, ...],
     if isinstance(out, np.ndarray):
         writable, aligned = out.flags.writeable, out.flags.aligned and out.dtype.isnative
     else:
-        writable, aligned = is_torch(out) and not out.is_neg(), True
+        writable, aligned = is_torch(out) and not out.is_neg(), given.ref.address % 4 == 0
         if is_torch(out) and out.requires_grad:
             raise ArgumentError(
                 f"{function}: `out` must be a tensor that needs no gradient, got one that does",
@@ -68,8 +68,8 @@ def _check_out(function: str, shape: tuple[int, ...], inputs: tuple[Array, ...],
             )
     if not (writable and aligned and given.ref.contiguous):
         raise ArgumentError(
-            f"{function}: `out` must be a writable C-contiguous numpy array or torch tensor, "
-            f"got one that isn't"
+            f"{function}: `out` must be an aligned, writable C-contiguous numpy array or "
+            f"torch tensor, got one that isn't"
         )
     one_device(function, (*inputs, given))
     if any(given.ref.overlaps(one.ref) for one in inputs):

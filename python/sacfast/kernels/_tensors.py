@@ -13,12 +13,14 @@ place through DLPack, which makes the current stream wait for theirs.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sacfast.errors import ArgumentError, DtypeError
+from sacfast.errors import ArgumentError, BackendError, DtypeError
 from sacfast.kernels import _device
 from sacfast.kernels._native import core, cuda
 from sacfast.kernels._places import check_device, refuse_device, refuse_host
@@ -76,7 +78,7 @@ def array(
 
     Raises:
         DtypeError: If it is no array, or its elements are of none of `dtypes`.
-        ArgumentError: If it is a tensor whose memory was taken away.
+        ArgumentError: If it is a tensor whose memory was taken away, or DLPack doesn't give it.
         BackendError: If its memory is not where `backend` runs.
     """
     if isinstance(value, np.ndarray):
@@ -191,9 +193,19 @@ def _from_torch(
         refuse_device(function, argument, f"a tensor on {value.device}", backend)
     value = value.detach().resolve_neg()
     size = value.element_size()
+    try:
+        memory = value.untyped_storage()
+    except NotImplementedError:  # a wrapper of torch.func
+        memory = None
+    if memory is None or memory.device.type == "meta":
+        raise DtypeError(
+            f"{function}: `{argument}` must be a dense tensor with data, got {type(value).__name__}"
+            " without memory of its own",
+            hint="vmap, torch.func and tracing hold no numbers yet",
+        )
     reach = sum((n - 1) * stride for n, stride in zip(value.shape, value.stride(), strict=True))
     end = size * (value.storage_offset() + reach + 1)
-    if 0 not in value.shape and end > value.untyped_storage().nbytes():
+    if 0 not in value.shape and end > memory.nbytes():
         raise ArgumentError(
             f"{function}: `{argument}` must be a tensor with all its memory, got one whose storage "
             "was resized"
@@ -209,21 +221,51 @@ def _from_torch(
 def _from_dlpack(
     function: str, argument: str, value: Any, dtypes: tuple[str, ...], backend: str | None
 ) -> Array:
-    device, index = value.__dlpack_device__()
+    with _told_of_dlpack(function, argument, value):
+        device, index = map(int, value.__dlpack_device__())
     if device == _CUDA_DEVICE:
-        check_device(function, argument, int(index), backend)
-        return _from_torch(function, argument, _device.from_dlpack(value), dtypes, backend)
+        check_device(function, argument, index, backend)
+        with _told_of_dlpack(function, argument, value):
+            tensor = _device.from_dlpack(value)
+        return _from_torch(function, argument, tensor, dtypes, backend)
     if device not in _HOST_DEVICES:
-        refuse_device(function, argument, f"an array on DLPack device {int(device)}", backend)
-    try:
-        capsule = value.__dlpack__(max_version=(1, 0))
-    except TypeError:  # a producer older than DLPack 1.0 takes no max_version
-        capsule = value.__dlpack__()
+        refuse_device(function, argument, f"an array on DLPack device {device}", backend)
+    with _told_of_dlpack(function, argument, value):
+        try:
+            capsule = value.__dlpack__(max_version=(1, 0))
+        except TypeError:  # a producer older than DLPack 1.0 takes no max_version
+            capsule = value.__dlpack__()
+        if type(capsule).__name__ != "PyCapsule":
+            raise ValueError(f"no capsule but {type(capsule).__name__}")
     try:
         ref = core().TensorRef.from_dlpack(capsule)
     except TypeError as error:
         raise DtypeError(
             f"{function}: `{argument}` must be {_listed(dtypes)}, got {error}"
         ) from error
+    except ValueError as error:
+        raise _no_dlpack(function, argument, value, error) from error
     _check_dtype(function, argument, ref.dtype, dtypes)
     return Array(ref, argument, ref.shape, ref.dtype, False, None, capsule)
+
+
+@contextmanager
+def _told_of_dlpack(function: str, argument: str, value: Any) -> Iterator[None]:
+    """Says whose array it was where another library, or PyTorch for a GPU's, fails."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise BackendError(
+            f"{function}: `{argument}` must be read with PyTorch, as all arrays on a GPU are, and "
+            f"there is none: {error}",
+            hint="install torch",
+        ) from error
+    except Exception as error:  # whatever it raises
+        raise _no_dlpack(function, argument, value, error) from error
+
+
+def _no_dlpack(function: str, argument: str, value: Any, error: Exception) -> ArgumentError:
+    return ArgumentError(
+        f"{function}: `{argument}` must be an array that DLPack hands over, got "
+        f"{type(value).__name__}, which does not: {error}"
+    )
