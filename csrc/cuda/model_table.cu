@@ -1,5 +1,5 @@
 // Plan. One block a run, one thread a model of it. Runs are arguments of the kernel: 16 where there
-// are no more, else 256, 20 KB, which CUDA 12.1 and later take. 40 to 64 registers (ptxas).
+// are no more, else 256, 20 KB, which CUDA 12.1 and later take. 35 to 64 registers (ptxas).
 #include "cuda/model_table.cuh"
 
 #include <algorithm>
