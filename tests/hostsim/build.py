@@ -38,8 +38,14 @@ JOBS = 2
 
 WARNINGS = ["-Wall", "-Wno-unknown-pragmas", "-Wno-unused"]
 COMMON = ["-std=c++17", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off", "-DSACFAST_HOSTSIM"]
-#: Every load and store calls hooks.cpp; the sanitizer itself is never linked.
-HOOKED = ["-fsanitize=thread", "-g1"]
+#: Every load and store calls hooks.cpp, and so does undefined behaviour; the sanitizers themselves
+#: are never linked. What no thread has put into a variable of its own is a number like -1.7e38.
+HOOKED = [
+    "-fsanitize=thread",
+    "-fsanitize=alignment,bounds,signed-integer-overflow,shift",
+    "-ftrivial-auto-var-init=pattern",
+    "-g1",
+]
 LINK = ["-Wl,-Bsymbolic", "-ldl"]
 #: What remains a call in hooked objects goes to hooks.cpp as well.
 RENAMED = [f"--redefine-sym={name}=hostsim_{name}" for name in ("memcpy", "memmove", "memset")]

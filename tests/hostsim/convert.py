@@ -1,8 +1,9 @@
-"""Rewrites the three things of CUDA C++ that no header can express.
+"""Rewrites the four things of CUDA C++ that no header can express.
 
 - `__shared__ T x[n];` becomes a reference to an object that all threads of a block share;
 - `__grid_constant__ const T x`, a parameter, becomes a reference to the launch's one copy;
-- `kernel<<<blocks, threads, bytes, stream>>>(a, b)` becomes `hostsim::launch({…}, kernel, a, b)`.
+- `kernel<<<blocks, threads, bytes, stream>>>(a, b)` becomes `hostsim::launch({…}, kernel, a, b)`;
+- `__launch_bounds__(n)` is asked for where the kernel begins: a launch of more threads fails.
 
 Comments are blanked first. Lines keep their numbers.
 """
@@ -99,6 +100,23 @@ def launches(text: str) -> str:
     return text
 
 
+def bounds(text: str) -> str:
+    """The most threads of a kernel, from what stands before its name to the begin of its body."""
+    name = "__launch_bounds__"
+    while (begin := text.find(name)) >= 0:
+        end = matching(text, begin + len(name))
+        most = split(text[begin + len(name) + 1 : end])[0]
+        body = matching(text, text.index("(", end)) + 1
+        ahead = re.match(r"\s*\{?", text[body:])
+        inserted = ""
+        if ahead is not None and ahead.group().endswith("{"):  # not of a declaration
+            body += ahead.end()
+            inserted = f" hostsim::check_threads({most});"
+        lines = "\n" * text[begin:end].count("\n")
+        text = f"{text[:begin]}{lines}{text[end + 1 : body]}{inserted}{text[body:]}"
+    return text
+
+
 def convert(text: str, path: str) -> str:
     """CUDA C++ as C++ for the simulator; `path` is what messages name."""
     text = GRID_CONSTANT.sub(r"const \1& \2", without_comments(text))
@@ -107,4 +125,4 @@ def convert(text: str, path: str) -> str:
     text = SHARED.sub(shared, text)
     if "__shared__" in text:
         raise ValueError(f"{path}: __shared__ in a form that is not understood")
-    return f'#line 1 "{path}"\n{launches(text)}'
+    return f'#line 1 "{path}"\n{bounds(launches(text))}'

@@ -92,7 +92,37 @@ __global__ void shared_bounds(float* out) {
     __shared__ float second[threads];
     first[me()] = second[me()] = 1.0f;
     __syncthreads();
-    out[me()] = first[me() + (kFault ? 1 : 0)];
+    const float* at = first;
+    out[me()] = at[me() + (kFault ? 1 : 0)];
+}
+
+// An index beyond an array of its own, which is registers or lies among them.
+template <bool kFault>
+__global__ void own_bounds(const float* in, float* out) {
+    float values[4];
+    for (int i = 0; i < 4; ++i) values[i] = in[i];
+    out[me()] = values[me() % 4 + (kFault && me() == 7 ? 1 : 0)];
+}
+
+// One number of its own array is never written.
+template <bool kFault>
+__global__ void own_never_written(const float* in, float* out) {
+    float values[4];
+    for (int i = 0; i < (kFault ? 3 : 4); ++i) values[i] = in[i];
+    out[me()] = values[me() % 4];
+}
+
+template <bool kFault>
+__global__ void overflow(const float* in, float* out) {
+    const int far = 1 << (kFault ? 30 : 29);
+    const int at = (static_cast<int>(in[2]) * far + me()) - 2 * (1 << 29);  // in[2] is 2
+    out[me()] = static_cast<float>(at);
+}
+
+// Compiled for fewer threads than it is launched with.
+template <bool kFault>
+__global__ void __launch_bounds__(kFault ? threads / 2 : threads) too_many_threads(float* out) {
+    out[me()] = 1.0f;
 }
 
 template <bool kFault>
@@ -119,6 +149,22 @@ __global__ void never_written(float* scratch, float* out) {
     if (me() < threads / 4) {
         reinterpret_cast<float4*>(out)[me()] = reinterpret_cast<const float4*>(scratch)[me()];
     }
+}
+
+// The parts of a vector are read one by one: the hardware may read them at once nevertheless.
+template <bool kFault>
+__global__ void alignment_of_parts(const float* in, float* out) {
+    const auto* at = reinterpret_cast<const float2*>(in + 2 * me() + (kFault ? 1 : 0));
+    out[me()] = at->x + at->y;
+}
+
+// A block writes what an earlier one has read, after its own warps have read it too.
+template <bool kFault>
+__global__ void blocks_reread(float* in, float* out) {
+    const float value = in[kFault ? 0 : blockIdx.x];
+    __syncthreads();
+    if (blockIdx.x == 1 && me() == 0) in[kFault ? 0 : 1] = value + 1.0f;
+    out[blockIdx.x * threads + me()] = value;
 }
 
 // Half of the block waits at another barrier.
@@ -200,6 +246,17 @@ __global__ void copy_never_waited_for(const float* in, float* out) {
     __pipeline_commit();
     if (!kFault) __pipeline_wait_prior(0);
     out[me()] = 1.0f;
+}
+
+// Copies come from device memory alone.
+template <bool kFault>
+__global__ void copy_of_shared(const float* in, float* out) {
+    __shared__ alignas(16) float from[threads], to[threads];
+    from[me()] = 1.0f;
+    __pipeline_memcpy_async(&to[me()], kFault ? &from[me()] : in + me(), 4);
+    __pipeline_commit();
+    __pipeline_wait_prior(0);
+    out[me()] = to[me()];
 }
 
 template <bool kFault>
@@ -290,7 +347,14 @@ RUN(blocks_read, 2, out)
 RUN(global_bounds, 1, in, out)
 RUN(global_bounds_write, 1, in, out)
 RUN(shared_bounds, 1, out)
+RUN(own_bounds, 1, in, out)
+RUN(own_never_written, 1, in, out)
+RUN(overflow, 1, in, out)
+RUN(too_many_threads, 1, out)
 RUN(alignment, 1, in, out)
+RUN(alignment_of_parts, 1, in, out)
+RUN(blocks_reread, 2, in, out)
+RUN(copy_of_shared, 1, in, out)
 RUN(never_written_shared, 1, out)
 RUN(never_written, 1, in, out)
 RUN(divergent, 1, out)

@@ -1,13 +1,17 @@
-// hooks.cpp: what -fsanitize=thread calls at every load and store; here they go to our own judge.
+// hooks.cpp: what -fsanitize=thread calls at every load and store, and -fsanitize=alignment and its
+// like at undefined behaviour; here they go to our own judge.
 //
-// Objects are compiled with that flag and linked without it. The names are hidden, so that the
-// module can live in a process where the real sanitizer runs.
+// Objects are compiled with these flags and linked without them. The names are hidden, so that the
+// module can live in a process where the real sanitizers run.
 
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <string>
 
 #include "hostsim/memory.h"
+#include "hostsim/scheduler.h"
+#include "settings.h"
 
 #define CODE __builtin_return_address(0)
 #define HOSTSIM_HOOKS(N)                                                                  \
@@ -31,7 +35,27 @@
         return __atomic_fetch_sub(p, x, __ATOMIC_SEQ_CST);       \
     }
 
+namespace {
+void undefined(const char* what, const void* code, bool ends) {
+    hostsim::report(std::string(what) + " by " + hostsim::where(), code);
+    if (ends && hostsim::running() != nullptr) {
+        hostsim::abandon("the launch ends after undefined behaviour");
+    }
+}
+}  // namespace
+
+// NAME is called with a description of the place, and with the operands.
+#define HOSTSIM_UNDEFINED(NAME, WHAT, ENDS) \
+    void __ubsan_handle_##NAME(void*, void*, void*) { undefined(WHAT, CODE, ENDS); }
+
 extern "C" {
+HOSTSIM_UNDEFINED(type_mismatch_v1, "misaligned: a use of an address as one of a larger type", true)
+HOSTSIM_UNDEFINED(out_of_bounds, "out of bounds: an index of an array of known size", true)
+HOSTSIM_UNDEFINED(add_overflow, "overflow: a sum of signed integers", false)
+HOSTSIM_UNDEFINED(sub_overflow, "overflow: a difference of signed integers", false)
+HOSTSIM_UNDEFINED(mul_overflow, "overflow: a product of signed integers", false)
+HOSTSIM_UNDEFINED(negate_overflow, "overflow: a negative of a signed integer", false)
+HOSTSIM_UNDEFINED(shift_out_of_bounds, "overflow: a shift by more bits than there are", false)
 HOSTSIM_HOOKS(1)
 HOSTSIM_HOOKS(2)
 HOSTSIM_HOOKS(4)

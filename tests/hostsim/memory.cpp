@@ -38,9 +38,10 @@ struct Record {
 
 struct Cell {
     Record write;
-    Record read, lane_read, warp_read;  // the last; by another lane, by another warp than the last
-    std::uint8_t known;                 // bytes that have been written
-    std::uint8_t pending;               // bytes that a copy under way will write
+    // The last; the last by another lane, another warp, another block than that.
+    Record read, lane_read, warp_read, block_read;
+    std::uint8_t known;    // bytes that have been written
+    std::uint8_t pending;  // bytes that a copy under way will write
 };
 
 struct Allocation {
@@ -125,6 +126,7 @@ void report_race(const char* p, const char* now, const char* then, const Record&
 
 void remember_read(Cell& cell, const Record& now) {
     Record& last = cell.read;
+    if (last.block != now.block) cell.block_read = last;
     if (last.block != now.block || last.thread / 32 != now.thread / 32) {
         cell.warp_read = last;
         cell.lane_read = Record{};
@@ -232,7 +234,8 @@ void access(const void* address, std::size_t n, bool writes, bool atomic, const 
         none_known = none_known && (cell.known & bytes) == 0;
         if (!ordered(cell.write, now)) report_race(p, kind, "write", cell.write, code);
         if (writes) {
-            for (const Record* read : {&cell.read, &cell.lane_read, &cell.warp_read}) {
+            for (const Record* read :
+                 {&cell.read, &cell.lane_read, &cell.warp_read, &cell.block_read}) {
                 if (!ordered(*read, now)) report_race(p, kind, "read", *read, code);
             }
             remember_write(cell, now);
@@ -342,6 +345,9 @@ void copy_async(void* to, const void* from, std::size_t bytes, std::size_t zeros
     if (!in_arena(static_cast<char*>(to)))
         abandon("an asynchronous copy to other than shared memory");
     const std::size_t given = bytes - zeros;
+    if (given != 0 && !in_window(static_cast<const char*>(from))) {
+        abandon("an asynchronous copy from other than device memory");
+    }
     access(from, given, false, false, code);
     access(to, bytes, true, false, code);  // it may land at once
     if (checked) {

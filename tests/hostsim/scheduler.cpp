@@ -215,6 +215,10 @@ ThreadView* running() { return current; }
 
 int lane() { return static_cast<int>(current->index % 32); }
 
+void check_threads(unsigned most) {
+    if (fibers.size() > most) abandon("a launch of more threads than its kernel's launch bounds");
+}
+
 std::string where() {
     if (current == nullptr) return "the host";
     return "thread " + std::to_string(current->index) + " of block " + std::to_string(here.block.x);

@@ -32,7 +32,13 @@ OBJECTIONS = {
     "global_bounds": "out of bounds: a read of 4 bytes of device memory",
     "global_bounds_write": "out of bounds: a write of 4 bytes of device memory",
     "shared_bounds": "out of bounds: a read of 4 bytes of shared memory",
-    "alignment": "misaligned: a read of 16 bytes",
+    "own_bounds": "out of bounds: an index of an array of known size",
+    "overflow": "overflow: a product of signed integers",
+    "too_many_threads": "more threads than its kernel's launch bounds",
+    "alignment": "misaligned",
+    "alignment_of_parts": "misaligned",
+    "blocks_reread": "race on device memory.*another block",
+    "copy_of_shared": "an asynchronous copy from other than device memory",
     "never_written_shared": "a read of shared memory that was never written",
     "never_written": "a read of device memory that was never written",
     "divergent": "divergent barrier",
@@ -121,6 +127,11 @@ def test_a_copy_lands_at_the_wait_and_not_before(either):
     right, wrong = run(either, "pipeline", 0), run(either, "pipeline", 1)
     assert np.isfinite(right[:THREADS]).all()
     assert np.isnan(wrong[:THREADS]).any()
+
+
+def test_a_thread_s_own_memory_begins_as_no_number_of_anybody_s(check):
+    assert np.abs(run(check, "own_never_written", 0)[:THREADS]).max() < 4
+    assert (np.abs(run(check, "own_never_written", 1)[3:THREADS:4]) > 1e30).all()
 
 
 def test_memory_begins_as_nan(either):
@@ -256,6 +267,15 @@ def test_the_conversion_keeps_lines_and_leaves_comments_alone():
     assert "hostsim_tag_t, 16" in made[2]
     assert made[4].startswith("hostsim::launch(hostsim::Configuration{grid(1, 2), 3,")
     assert made[6] == "end"
+
+
+def test_launch_bounds_are_looked_at_where_a_kernel_begins():
+    text = "void __launch_bounds__(a(1),\n 2) k(int x);\n"
+    text += "void __launch_bounds__(n) k(int (*f)(int)) { f(1); }"
+    made = convert.convert(text, "file.cu").splitlines()
+    assert made[1].split() == ["void"]
+    assert made[2].strip() == "k(int x);"
+    assert made[3] == "void  k(int (*f)(int)) { hostsim::check_threads(n); f(1); }"
 
 
 def test_what_is_not_understood_is_refused():

@@ -8,7 +8,6 @@
 #define __host__
 #define __forceinline__ inline
 #define __noinline__ __attribute__((noinline))
-#define __launch_bounds__(...)
 #define __align__(n) alignas(n)
 #define __restrict__ __restrict
 #define __builtin_assume(condition) static_cast<void>(0)

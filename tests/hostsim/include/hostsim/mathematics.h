@@ -56,10 +56,6 @@ inline int __clzll(long long x) {
 }
 
 template <class T>
-T __ldg(const T* at) {
-    return *at;
-}
-template <class T>
 T __ldcs(const T* at) {
     return *at;
 }

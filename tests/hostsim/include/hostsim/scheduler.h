@@ -47,6 +47,9 @@ void synchronise_warp(unsigned mask, const char* operation, Site site, const voi
 
 int lane();
 
+// A kernel whose __launch_bounds__ allow `most` threads begins.
+void check_threads(unsigned most);
+
 // Ends the launch with a finding: nothing sensible can come after it.
 [[noreturn]] void abandon(const char* what);
 
