@@ -5,7 +5,7 @@
 # make sanitize   the tests of the kernels with the addresses and undefined behaviour checked
 # make hostsim    the CUDA kernels on the CPU under a judge, and the mutation test (some minutes)
 # make sass       whether the machine code of the CUDA kernels spills registers (needs CUDA built)
-# make gpu        on a machine with an NVIDIA GPU: builds, tests and measures (half an hour)
+# make gpu        on a machine with an NVIDIA GPU: builds, tests and measures (half an hour or so)
 # make clean      removes .venv, build/ and caches
 #
 # Every target sets itself up; a second run reuses .venv and installs again only what changed.

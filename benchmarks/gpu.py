@@ -1,6 +1,6 @@
 """Is sacfast right on this GPU, and how fast? One command builds, tests and measures.
 
-    make gpu                                      everything, in about half an hour
+    make gpu                                      everything; should take half an hour
     python benchmarks/gpu.py --installed          with the sacfast that this Python imports
     python benchmarks/gpu.py --installed --steps race --quick
 

@@ -43,8 +43,8 @@ def correlation(
         rbf_normalized: with kernel="rbf", exp(-2 (1 - cosine)) instead.
         backend: "auto" runs where the data is; "cpu" and "cuda" refuse data that is elsewhere.
             Data is never moved between devices.
-        precision: "float32", within 1e-5 of the exact value; or, on a GPU, "bfloat16": faster, with
-            the rows' numbers rounded to 8 bits, within 8e-3 (16e-3 of the rbf kernel).
+        precision: "float32", within 1e-5 of the exact value; or, on a GPU, "bfloat16": meant
+            for speed, the rows' numbers rounded to 8 bits, within 8e-3 (16e-3 of the rbf kernel).
         out: float32 array of the result's shape to write into.
 
     Returns:
