@@ -1,6 +1,10 @@
 """Races sacfast on a GPU with PyTorch there, and says how near to the GPU's limits it comes.
 
-The second half of `make gpu`, which builds and tests first. What is measured and how:
+    python -m benchmarks.cuda.command --quick               roughly, in a terminal
+    python -m benchmarks.cuda.command --only fri --out fri.json
+
+The last step of `make gpu`, which builds and tests first; run it in the repository's root, by a
+Python that has sacfast. What is measured and how:
 `benchmarks/cuda/__init__.py`. Every shape is run, the losing ones too. Ends with 1 if one of
 sacfast's results was wrong or failed, with 2 without a GPU.
 """

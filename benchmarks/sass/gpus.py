@@ -1,8 +1,8 @@
 """What three GPUs can do at most, from NVIDIA's data sheets; nothing of it was measured here.
 
 Rates are dense, a multiply-add counting as two operations. The data sheets' memory bandwidth is
-what the pins carry; a copy gets about nine tenths of it. Tensor cores reach the published rate of
-TF32 through instructions that the kernels do not use (they use mma.sync, which all architectures
+what the pins carry; a copy is taken to get nine tenths of it. Tensor cores reach the published rate
+of TF32 through instructions that the kernels do not use (they use mma.sync, which all architectures
 have), so that where TF32 bounds a kernel it will take longer than predicted on H100 and B200.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 
-#: Share of the memory's bandwidth that a copy gets.
+#: Share of the memory's bandwidth that a copy gets: an assumption.
 COPY = 0.9
 #: Seconds from the end of a kernel to the start of the next on the same stream: an assumption.
 LAUNCH = 3e-6

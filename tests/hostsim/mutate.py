@@ -174,7 +174,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--jobs", type=int, default=2, help="compiled and driven side by side [2]")
     parser.add_argument("--only", default="", help="a file of csrc/cuda")
     arguments = parser.parse_args()
     begun = time.perf_counter()
