@@ -40,8 +40,10 @@ from sacfast.kernels import (
 from sacfast.kernels.canonical import access_mode, canonical_outputs
 from sacfast.kernels.compact import compact
 from sacfast.kernels.products import correlation_products
+from tests import tolerances
 from tests.cuda.device import REAL, SimulatedDevice, forget, installed
 from tests.cuda.functions import BFLOAT16, FLOAT32, cases, rbf_cases
+from tests.hostsim.simulator import load
 
 S, N, V = 3, 9, 4
 P = N * (N - 1) // 2
@@ -77,11 +79,46 @@ def test_values_are_the_oracle_s_and_stay_on_the_gpu(gpu: SimulatedDevice, name:
     assert str(result.dtype) == f"torch.{on_cpu.dtype}"
 
 
+def test_each_mode_runs_its_own_kernels() -> None:
+    """Else the judge would not look at what runs, and have nothing to object to."""
+    simulators = [load("plain"), load("check")]
+    assert simulators[0].cuda is not simulators[1].cuda
+    for simulator, other in (simulators, simulators[::-1]):
+        simulator.machine((8, 0, 3))
+        before = simulator.launches, other.launches
+        rows, scratch = (
+            simulator.upload(np.array([[[1, 0]] * 3], "f4")),
+            simulator.empty((4096,), "u1"),
+        )
+        packed = simulator.empty((3,), "f4")
+        refs = [
+            simulator.cuda.TensorRef(x.address, x.shape, x.strides, "float32", 0)
+            for x in (rows, packed)
+        ]
+        place = simulator.cuda.Place(0, 0, scratch.address, scratch.nbytes)
+        simulator.cuda.correlation(refs[:1], "none", "cosine", "fma", place, refs[1])
+        np.testing.assert_array_equal(packed.numpy(), 1)
+        assert simulator.launches > before[0]
+        assert other.launches == before[1]
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_the_judge_has_no_objection(judged_gpu: SimulatedDevice, name: str) -> None:
     case = CASES[name]
     result = on_gpu(judged_gpu, name).numpy()
     np.testing.assert_allclose(result, case.expected, rtol=0, atol=case.tolerance)
+
+
+@pytest.mark.parametrize("bad", [np.inf, np.nan])
+@pytest.mark.parametrize("sigma", [None, 1e300])
+def test_rbf_of_a_row_that_is_not_finite_is_nan(
+    gpu: SimulatedDevice, bad: float, sigma: float | None
+) -> None:
+    outputs = 1e300 * OUTPUTS.astype(np.float64)
+    outputs[0, 1, 2] = bad
+    result = correlation(gpu.tensor(outputs), center="none", kernel="rbf", sigma=sigma).numpy()
+    expected = correlation(outputs, center="none", kernel="rbf", sigma=sigma)
+    np.testing.assert_allclose(result, expected, rtol=0, atol=2 * tolerances.RBF)
 
 
 LAYOUTS = {

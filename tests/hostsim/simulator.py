@@ -190,8 +190,10 @@ def open_module(path: Path) -> Simulator:
     before = sys.getdlopenflags()
     sys.setdlopenflags(os.RTLD_LAZY)  # a kernel that does not exist yet is missed when called
     try:
-        loader = importlib.machinery.ExtensionFileLoader("_cuda", str(path))
-        spec = importlib.util.spec_from_loader("_cuda", loader)
+        # pybind11 keeps modules by name: under one name the second mode would be the first again.
+        name = f"{path.parent.name}._cuda"
+        loader = importlib.machinery.ExtensionFileLoader(name, str(path))
+        spec = importlib.util.spec_from_loader(name, loader)
         assert spec is not None
         module = importlib.util.module_from_spec(spec)
         loader.exec_module(module)
