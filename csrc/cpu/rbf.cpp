@@ -25,9 +25,12 @@ std::vector<double> rbf_distances(const Matrix& outputs, Center center, double s
     const std::int64_t n = outputs.rows, cols = outputs.cols;
     std::vector<double> values = centred(outputs, center);
     double size = 0.0;
-    for (double v : values) size = std::max(size, std::fabs(v));
+    for (double& v : values) {
+        v += v - v;  // NaN where it is infinite: that says nothing of how far apart rows are
+        size = std::max(size, std::fabs(v));  // of numbers: NaN is no larger
+    }
     int exponent = 0;
-    if (std::isfinite(size)) std::frexp(size, &exponent);
+    std::frexp(size, &exponent);
     for (double& v : values) v = std::ldexp(v, -exponent);
 
     std::vector<double> distances(static_cast<std::size_t>(n * (n - 1) / 2));

@@ -68,6 +68,19 @@ def test_rbf_median_of_an_even_number_of_pairs_is_the_mean_of_the_middle_two():
     np.testing.assert_allclose(packed, np.exp(-0.5 * (distances / 4.5) ** 2), atol=tolerances.RBF)
 
 
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("center", ["none", "row"])
+def test_rbf_of_a_row_that_is_not_finite_is_nan(rng, center, bad):
+    outputs = 1e300 * rng.normal(size=(1, 5, 3))
+    outputs[0, 1, 2] = bad
+    kind = {"center": center, "kernel": "rbf", "sigma": 1e300}
+    packed = correlation(outputs, **kind)
+    expected = reference.correlation(outputs, **kind)
+    np.testing.assert_allclose(packed, expected, rtol=0, atol=tolerances.RBF)
+    assert np.isnan(packed).sum() == 4  # its own pairs
+    assert np.isnan(correlation(outputs, center=center, kernel="rbf")).all()  # as the median is
+
+
 def test_rbf_of_equal_rows_takes_sigma_one():
     outputs = np.tile([1.0, 2.0, 5.0], (5, 1))
     outputs[4] = 2.0  # most distances are 0, so their median is

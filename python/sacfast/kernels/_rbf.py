@@ -26,7 +26,8 @@ def rbf(outputs: Any, center: str, sigma: float | None) -> Any:
         a = a - _mean(a, 1)
     if center == "double":
         a = a - _mean(a, 0)
-    largest = a.abs().amax()
+    a = a + (a - a)  # NaN where it is infinite: that says nothing of how far apart rows are
+    largest = a.abs().where(~a.isnan(), 0.0).amax()
     scale = torch.where(largest > 0, largest, torch.ones_like(largest))
     n = len(a)
     rows, columns = torch.triu_indices(n, n, 1, device=a.device)

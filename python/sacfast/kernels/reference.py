@@ -81,7 +81,8 @@ def correlation(
 
 def _rbf(outputs: NDArray[Any], center: str, sigma: float | None) -> Float64:
     a, _ = centred(outputs, center)
-    largest = np.abs(a).max()
+    a[~np.isfinite(a)] = np.nan  # a row with one is at no distance from any
+    largest = np.abs(a).max(initial=0.0, where=np.isfinite(a))
     scale = largest if largest > 0 else 1.0
     differences = (a[:, None, :] - a[None, :, :]) / scale
     distance = packed(np.sqrt((differences**2).sum(axis=2))) * scale
