@@ -50,7 +50,8 @@ std::vector<double> rbf_distances(const Matrix& outputs, Center center, double s
         if (unit == 0.0) unit = std::ldexp(1.0, -exponent);
     }
     for (double& d : distances) {
-        if (d != 0.0) d /= unit;  // a unit far below the distances may have become 0
+        // A unit far below the distances may have become 0; a median of NaN makes all NaN.
+        if (d != 0.0 || std::isnan(unit)) d /= unit;
     }
     return distances;
 }
