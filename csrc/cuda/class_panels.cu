@@ -19,16 +19,15 @@ constexpr int blocks_each = 6;  // per multiprocessor
 
 __global__ void __launch_bounds__(threads) make_panels(const __grid_constant__ ClassPanels side) {
     __shared__ float tile[strip_rows][width + 1];
-    __shared__ std::int64_t from[width];  // where a column's words begin; -1: nowhere
+    __shared__ std::int64_t from[width];  // where a column's words begin
     const int thread = static_cast<int>(threadIdx.x);
     const std::int64_t stride = side.units.stride, strips = stride / strip_rows;
     for (std::int64_t item = blockIdx.x; item < side.groups * strips; item += gridDim.x) {
         const int group = static_cast<int>(item / strips);
         const std::int64_t row = item % strips * strip_rows;
-        if (thread < width) from[thread] = -1;
-        __syncthreads();
-        const int model = side.first_model[group] + thread;
-        if (within(model, side.first_model[group + 1])) {
+        const int model = side.first_model[group] + thread, end = side.first_model[group + 1];
+        const int columns = side.first_column[end - 1] + side.units.models[end - 1].words;
+        if (within(model, end)) {
             const UnitModel& unit = side.units.models[model];
             for (int c = 0; c < unit.words; ++c) {
                 from[side.first_column[model] + c] = unit.offset + c * stride;
@@ -37,9 +36,8 @@ __global__ void __launch_bounds__(threads) make_panels(const __grid_constant__ C
         __syncthreads();
 #pragma unroll
         for (int column = thread / 32; column < width; column += threads / 32) {
-            const std::int64_t words = from[column];
             tile[thread % 32][column] =
-                words < 0 ? 0.0f : side.units.words[words + row + thread % 32];
+                within(column, columns) ? side.units.words[from[column] + row + thread % 32] : 0.0f;
         }
         __syncthreads();
         float* to = side.panels + (group * stride + row) * width;

@@ -1,7 +1,7 @@
 // class_panels.h: the unit rows of several models side by side, class by class.
 //
-//   in   models  S matrices [N, C_s]     device memory, any floating-point type and strides; C <=
-//   64 out  panels  [groups][N'][64] float32; N' = N rounded up to a multiple of 64
+//   in   models  S matrices [N, C_s]  device memory, any floating-point type and strides; C <= 64
+//   out  panels  [groups][N'][64]     float32; N' = N rounded up to a multiple of 64
 //
 // As many models as fit lie in the 64 columns of a group, in their order. Rows beyond N and columns
 // of no model are 0.

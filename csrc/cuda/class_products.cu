@@ -182,8 +182,8 @@ __global__ void __launch_bounds__(threads, blocks_each)
          first += std::int64_t{gridDim.x} * G::slots) {
         const std::int64_t item = first + G::slot();
         const bool mine = within(item, items);
-        const int left_group = mine ? static_cast<int>(item / each) : 0;
-        const int right_group = mine ? static_cast<int>(item % each) : 0;
+        const int left_group = static_cast<int>(item / each);
+        const int right_group = static_cast<int>(item % each);
         const bool own = right_group == task.right.groups;
         const float* left = panel(task.left, left_group);
         const int n = static_cast<int>(task.left.units.rows);

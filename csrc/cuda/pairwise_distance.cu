@@ -112,7 +112,7 @@ class Feed {
           row_(static_cast<int>(threadIdx.x) / copies),
           column_(static_cast<int>(threadIdx.x) % copies * kWidth) {
         const std::int64_t row = within(first + row_, rows.count) ? first + row_ : rows.count - 1;
-        rows_ = static_cast<int>(min(rows.count - first, static_cast<std::int64_t>(kRows)));
+        rows_ = within(first + kRows, rows.count) ? kRows : static_cast<int>(rows.count - first);
         data_ = rows.data + row * stride_;
     }
 
@@ -260,7 +260,7 @@ __global__ void __launch_bounds__(finish_threads, finish_blocks_per_multiprocess
            float* __restrict__ distance) {
     constexpr int elements = down * kRows * across * kColumns;
     const std::int64_t count = std::int64_t{round.tiles} * elements;
-    for (std::int64_t at = std::int64_t{blockIdx.x} * finish_threads + threadIdx.x; at < count;
+    for (std::int64_t at = std::int64_t{blockIdx.x} * finish_threads + threadIdx.x; within(at, count);
          at += std::int64_t{gridDim.x} * finish_threads) {
         const Place tile =
             tile_place(problem, round.first_tile + static_cast<std::uint32_t>(at / elements));
@@ -285,9 +285,7 @@ __global__ void __launch_bounds__(finish_threads, finish_blocks_per_multiprocess
                 total += static_cast<double>(group);
             } else {
 #pragma unroll
-                for (int k = 0; k < chunks_a_group; ++k) {
-                    if (part + k < round.parts) total += static_cast<double>(values[k]);
-                }
+                for (int k = 0; k < chunks_a_group; ++k) total += static_cast<double>(values[k]);
             }
         }
         if (!round.last) {

@@ -201,7 +201,7 @@ __global__ void __launch_bounds__(gram_threads, blocks_each)
             lane;
 #pragma unroll 1
         for (int first = 0; first < task.rows; first += strip) {
-            const int last = min(first + strip, task.rows);
+            const int last = within(first + strip, task.rows) ? first + strip : task.rows;
             __syncthreads();  // the tiles, or the sums before, were read
 #pragma unroll 1
             for (int row = first + turn * batch; row < last; row += 2 * batch) {

@@ -118,7 +118,7 @@ __device__ __forceinline__ double sum_over_class(double x, double (&parts)[8][st
     const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
     x += __shfl_xor_sync(all_lanes, x, 8);
     x += __shfl_xor_sync(all_lanes, x, 16);
-    if (lane < strip_classes) parts[warp][lane] = x;
+    if (within(lane, strip_classes)) parts[warp][lane] = x;
     __syncthreads();
     double sum = 0.0;
 #pragma unroll

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from dataclasses import dataclass
 from importlib import import_module, metadata
 from pathlib import Path
@@ -85,6 +86,11 @@ def _cuda(info: dict[str, Any]) -> Finding:
     )
     found = devices or f"no GPU here: {cuda['reason']}"
     built = f"toolkit {cuda['toolkit']}, built for {cuda['architectures']}"
+    least = min(int(number) for number in re.findall(r"\d+", cuda["architectures"]))
+    capabilities = [device["compute_capability"] for device in cuda["devices"]]
+    if any(10 * major + minor < least for major, minor in capabilities):
+        found += f"; the kernels need compute capability {least // 10}.{least % 10}"
+        return Finding("CUDA module", "warning", f"{built}; {found}")
     return Finding("CUDA module", "ok", f"{built}; {found}")
 
 

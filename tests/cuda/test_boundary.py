@@ -377,7 +377,7 @@ def test_functions_without_a_gpu_form_say_so(gpu: SimulatedDevice) -> None:
     ):
         with pytest.raises(
             BackendError,
-            match=rf"(?s)`{argument}` must be in CPU memory, for this function has no GPU form, "
+            match=rf"(?s)`{argument}` must be in CPU memory, the only place that it is taken from, "
             rf"got a tensor on cuda:0.*hint: pass {argument}.cpu\(\)",
         ):
             call()
@@ -466,6 +466,11 @@ def test_build_info_and_doctor_speak_of_kernels_and_devices(gpu: SimulatedDevice
     assert finding.state == "ok"
     assert "8.0" in finding.detail
     assert "tf32x3" in finding.detail
+    gpu.simulator.machine((8, 0, 108), (7, 5, 40))
+    forget()
+    finding = doctor._cuda(build_info())
+    assert finding.state == "warning"
+    assert "need compute capability 8.0" in finding.detail
 
 
 # ---- memory --------------------------------------------------------------------------------------

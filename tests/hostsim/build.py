@@ -181,7 +181,7 @@ def python_flags() -> list[str]:
     return [
         *(f"-isystem{path}" for path in include),
         f'-DSACFAST_VERSION="{version.group(1)}"',
-        '-DSACFAST_CUDA_ARCHITECTURES="simulated"',
+        '-DSACFAST_CUDA_ARCHITECTURES="80-real 120"',
         '-DSACFAST_CUDA_TOOLKIT="simulated"',
     ]
 

@@ -338,7 +338,7 @@ def test_memory_of_another_device_is_refused(outputs):
     ):
         with pytest.raises(
             BackendError,
-            match=rf"(?s)`{argument}` must be in CPU memory, for this function has no GPU form, "
+            match=rf"(?s)`{argument}` must be in CPU memory, the only place that it is taken from, "
             rf"got a tensor on cuda:0.*pass {argument}.cpu\(\)",
         ):
             call(Foreign(value, device=(2, 0)))

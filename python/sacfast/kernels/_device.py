@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sacfast.errors import DeviceMemoryError, ShapeError
@@ -38,6 +38,18 @@ def stream(device: int) -> int:
     import torch
 
     return int(torch.cuda.current_stream(device).cuda_stream)
+
+
+def current(device: int) -> AbstractContextManager[Any]:
+    """Makes a device current for a while.
+
+    PyTorch puts the one before back without giving it a context, some hundred MB, that it never
+    needed; the CUDA runtime alone would.
+    """
+    import torch
+
+    context: AbstractContextManager[Any] = torch.cuda.device(device)
+    return context
 
 
 def empty(function: str, shape: tuple[int, ...], dtype: str, device: int) -> Any:

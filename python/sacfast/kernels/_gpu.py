@@ -174,7 +174,8 @@ def _launch(
     scratch = _device.empty(function, (min(most, max(least, _ROOM)),), "uint8", device)
     place = cuda().Place(device, _device.stream(device), scratch.data_ptr(), len(scratch))
     try:
-        kernel(place)
+        with _device.current(device):
+            kernel(place)
     except RuntimeError as error:
         one = devices()[device]
         major, minor = one["compute_capability"]

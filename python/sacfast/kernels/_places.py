@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 def refuse_device(function: str, argument: str, got: str, backend: str | None) -> NoReturn:
-    """Say where an array must be for `backend`; None: for a function that has no GPU form.
+    """Say where an array must be for `backend`; None: it is taken from CPU memory alone.
 
     Raises:
         BackendError: Always.
     """
     where = "in CPU memory"
     if backend is None:
-        where += ", for this function has no GPU form"
+        where += ", the only place that it is taken from"
     elif backend == "cpu":
         where += ' for backend="cpu"'
     else:

@@ -74,7 +74,7 @@ def array(
         argument: What it calls the array.
         value: The array.
         dtypes: The types of elements that it takes.
-        backend: What the caller of `function` asked for; None: it has no GPU form.
+        backend: What the caller of `function` asked for; None: CPU memory alone is read.
 
     Raises:
         DtypeError: If it is no array, or its elements are of none of `dtypes`.
