@@ -39,7 +39,7 @@ TIME_LIMIT = 60.0  # seconds for a drive; one without an objection takes a tenth
 DRIVEN_BY = {
     "correlation.cu": ["correlation"],
     "model_table.cu": ["correlation"],
-    "unit_rows.cu": ["correlation"],
+    "unit_rows.cu": ["correlation", "correlation_products"],
     "fri_features.cu": ["fri_features"],
     "pairwise_distance.cu": ["pairwise_distance"],
     "fixed_tiles.cu": ["correlation_distance", "correlation_products"],
