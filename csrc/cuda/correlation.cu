@@ -67,6 +67,8 @@ __global__ void __launch_bounds__(gram_threads, per_multiprocessor)
         const int row = place.row_block * kTile, column = place.column_block * kTile;
         const UnitModel& model = rows.models[s];
         const float* words = rows.words + model.offset;
+        // An idle slot has item 0's addresses, and no words: the others have the arithmetic to
+        // themselves. Its tile goes nowhere.
         const Panels panels{words + row, words + column, rows.stride, rows.stride,
                             mine ? model.words : 0};
         float tile[32];

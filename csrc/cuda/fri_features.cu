@@ -41,6 +41,8 @@ __global__ void __launch_bounds__(gram_threads, per_multiprocessor)
         const int row = item % task.tiles / task.across * kTile;
         const int column = item % task.tiles % task.across * kTile;
         const UnitModel &left = probes.models[s], &right = references.models[s];
+        // An idle slot has item 0's addresses, and no words: the others have the arithmetic to
+        // themselves. Its tile goes nowhere.
         const Panels panels{probes.words + left.offset + row,
                             references.words + right.offset + column, probes.stride,
                             references.stride, mine ? left.words : 0};

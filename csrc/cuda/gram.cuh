@@ -25,15 +25,16 @@
 // lost, x - (t - s), is where the next chain begins: so only the roundings within the chains count,
 // whatever the number of classes. Largest errors against float64:
 //
-//              proven                                                   found
+//              proven                                                   found (simulator)
 //   fma        64 roundings of a chain, operands 2 u: 66 u = 4e-6       13 u = 8e-7
 //   tf32x3     7 instructions of a chain at 18 u (mma.cuh), the splits  39 u = 2.3e-6
 //              32 u, operands 2 u: 160 u = 9.6e-6
 //   bfloat16   operands 2^-7 + 2^-16, then as above: 7.9e-3             6.8e-3
 //
-// "Found" is the worst of all C up to 140 and some up to 4096, of rows of constants, of signs,
-// random and nearly parallel ones (constants are the worst: their roundings all go one way); random
-// rows stay below 5 u by FMAs.
+// "Found" on the simulator of tests/hostsim, whose tensor cores cut off as mma.cuh says, on no GPU:
+// the worst of all C up to 140 and some up to 4096, of rows of constants, of signs, random and
+// nearly parallel ones (constants are the worst: their roundings all go one way); random rows stay
+// below 5 u by FMAs.
 #pragma once
 
 #include <cstdint>
@@ -275,8 +276,8 @@ __device__ __forceinline__ void add_chains(float (&tile)[32], float (&chain)[32]
 
 // tile = the products of this warp's part of its slot's two panels. Called by all 256 threads of a
 // block; `most_words` is the same for all of them, at least every slot's `words`. A slot that has
-// nothing to do passes words = 0 and any valid addresses. Nobody may still be using the slot's part
-// of `shared`; on return it is free again.
+// nothing to do passes words = 0: nothing is read from its addresses. Nobody may still be using the
+// slot's part of `shared`; on return it is free again.
 template <class Product, int kTile>
 __device__ __forceinline__ void gram(const Panels& mine, int most_words,
                                      GramShared<Product, kTile>& shared, float (&tile)[32]) {
