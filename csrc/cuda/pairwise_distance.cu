@@ -260,8 +260,8 @@ __global__ void __launch_bounds__(finish_threads, finish_blocks_per_multiprocess
            float* __restrict__ distance) {
     constexpr int elements = down * kRows * across * kColumns;
     const std::int64_t count = std::int64_t{round.tiles} * elements;
-    for (std::int64_t at = std::int64_t{blockIdx.x} * finish_threads + threadIdx.x; within(at, count);
-         at += std::int64_t{gridDim.x} * finish_threads) {
+    for (std::int64_t at = std::int64_t{blockIdx.x} * finish_threads + threadIdx.x;
+         within(at, count); at += std::int64_t{gridDim.x} * finish_threads) {
         const Place tile =
             tile_place(problem, round.first_tile + static_cast<std::uint32_t>(at / elements));
         const int element = static_cast<int>(at % elements), thread = element % threads;
