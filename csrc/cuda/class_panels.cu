@@ -1,7 +1,7 @@
 // Plan. Unit rows (unit_rows.h), then 32 rows of a group a block, through shared memory, so that
 // both reads and writes run along memory. Bound by memory: it reads and writes 4 bytes a number.
 //
-// Occupancy. 256 threads, 32 to 38 registers (ptxas), 9 KB of shared memory: six blocks a
+// Occupancy. 256 threads, 29 to 36 registers (ptxas), 9 KB of shared memory: six blocks a
 // multiprocessor on every architecture.
 #include "cuda/class_panels.h"
 
