@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ from sacfast.kernels import (
 )
 from sacfast.kernels.canonical import access_mode, canonical_outputs
 from sacfast.kernels.compact import compact
-from sacfast.kernels.products import correlation_products
+from sacfast.kernels.products import correlation_products, usable_rows
 from tests import tolerances
 from tests.cuda.device import REAL, SimulatedDevice, forget, installed
 from tests.cuda.functions import BFLOAT16, FLOAT32, cases, rbf_cases
@@ -549,6 +549,32 @@ def test_least_scratch_gives_the_same_bits(
     need = getattr(gpu.simulator.cuda, scratch)
     monkeypatch.setattr(gpu.simulator.cuda, scratch, lambda *x: (need(*x)[0],) * 2)
     assert torch.equal(on_gpu(gpu, name), expected)
+
+
+@pytest.mark.parametrize(
+    ("operation", "name", "call"),
+    [
+        ("triu_indices", "unpack", lambda x: sacfast.unpack(x, 3)),
+        ("cat", "usable_rows", lambda x: usable_rows(x[None])),
+    ],
+)
+def test_a_full_device_in_what_pytorch_does_alone(
+    gpu: SimulatedDevice,
+    operation: str,
+    name: str,
+    call: Callable[[Any], Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    given = gpu.tensor(np.eye(3, dtype=np.float32))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (5, 80))
+    with monkeypatch.context() as patched:
+        patched.setattr(torch, operation, full)
+        with pytest.raises(DeviceMemoryError, match=rf"{name}: cuda:0 .* 5 of 80 free"):
+            call(given)
+    call(given)
 
 
 def test_all_memory_is_given_back(gpu: SimulatedDevice) -> None:

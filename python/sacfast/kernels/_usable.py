@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from sacfast.kernels._check import Models
-from sacfast.kernels._device import on_host
+from sacfast.kernels._device import on_host, wanting
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,7 +20,20 @@ _BLOCK = 1 << 26  # numbers that are looked at at a time
 
 
 def usable_rows(models: Models, constants: bool) -> tuple[NDArray[Any], NDArray[Any]]:
-    """(S, N) and (S,) bool, as products.usable_rows has it, of S > 0 models on one device."""
+    """(S, N) and (S,) bool, as products.usable_rows has it, of S > 0 models on one device.
+
+    Raises:
+        DeviceMemoryError: If the device has not enough memory left.
+    """
+    first = models.arrays[0]
+    held = min(_BLOCK, models.count * first.shape[-2] * first.shape[-1])  # bools
+    with wanting("usable_rows", held, first.device or 0):
+        found = on_host(_masks(models, constants))
+    return found[:, :-1], found[:, -1]
+
+
+def _masks(models: Models, constants: bool) -> Any:
+    """(S, N + 1) bool, both side by side."""
     import torch
 
     masks = []
@@ -34,8 +47,7 @@ def usable_rows(models: Models, constants: bool) -> tuple[NDArray[Any], NDArray[
         equal = (block == block[model, first][:, None]).all(dim=2)
         same = (equal | ~usable).all(dim=1, keepdim=True)
         masks.append(torch.cat([usable, same], dim=1))
-    found = on_host(torch.cat(masks))
-    return found[:, :-1], found[:, -1]
+    return torch.cat(masks)
 
 
 def _blocks(models: Models) -> Iterator[Any]:

@@ -6,13 +6,14 @@ square matrix for people to look at.
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import Any
 
 import numpy as np
 
 from sacfast.errors import ShapeError
-from sacfast.kernels import _check, _gpu
+from sacfast.kernels import _check, _device, _gpu
 from sacfast.kernels._native import core, threads
 from sacfast.kernels._places import one_device
 from sacfast.kernels._results import result
@@ -105,20 +106,31 @@ def unpack(packed: Any, n: int) -> Any:
         DtypeError: If `packed` is no floating-point array, or `n` no integer.
         ArgumentError: If `n` is below 1.
         BackendError: If `packed` is where no kernel can run.
+        DeviceMemoryError: If a GPU has too little memory left.
     """
     given = array("unpack", "packed", packed, FLOATS, "auto")
     n = _check.integer("unpack", "n", n, 1)
     length = _check.pairs(n)
     if not given.shape or given.shape[-1] != length:
         raise ShapeError(f"unpack: `packed` must be (..., {length}) for n = {n}, got {given.shape}")
+    if given.device is not None:
+        size = math.prod(given.shape[:-1]) * n * n * given.owner.element_size()
+        with _device.wanting("unpack", size, given.device):
+            return _unpacked(given.owner, n)
     if given.is_torch:
-        torch, values = sys.modules["torch"], given.owner
-        square = values.new_ones((*given.shape[:-1], n, n))
-        rows, columns = torch.triu_indices(n, n, 1, device=values.device)
-    else:
-        rows, columns = np.triu_indices(n, 1)
-        values = packed if isinstance(packed, np.ndarray) else as_numpy("unpack", "packed", packed)
-        square = np.ones((*given.shape[:-1], n, n), dtype=values.dtype)
+        return _unpacked(given.owner, n)
+    values = packed if isinstance(packed, np.ndarray) else as_numpy("unpack", "packed", packed)
+    square = np.ones((*given.shape[:-1], n, n), dtype=values.dtype)
+    rows, columns = np.triu_indices(n, 1)
+    square[..., rows, columns] = values
+    square[..., columns, rows] = values
+    return square
+
+
+def _unpacked(values: Any, n: int) -> Any:
+    """`unpack` of a tensor, where it is."""
+    square = values.new_ones((*values.shape[:-1], n, n))
+    rows, columns = sys.modules["torch"].triu_indices(n, n, 1, device=values.device)
     square[..., rows, columns] = values
     square[..., columns, rows] = values
     return square
