@@ -17,12 +17,9 @@ from numpy.typing import NDArray
 import sacfast
 from benchmarks.cuda import data, device
 from benchmarks.cuda.race import FLOAT32_TOLERANCE, Runner, numbers
+from benchmarks.kernels.distances import CLASSES, FEW, authors_loop
 from benchmarks.kernels.limits import Work
 from benchmarks.kernels.race import Contender, Contest, Missing, Read
-
-CLASSES = 10
-SQUARES = 20  # of the authors' matrices kept on either side
-FEW = 64  # models of `b` that are never taken in part
 
 
 def contest(A: int, N: int, B: int = 0) -> Contest:
@@ -87,7 +84,13 @@ def contest(A: int, N: int, B: int = 0) -> Contest:
 
     contenders: list[Contender | Missing] = [
         Runner("sacfast", "sacfast", own, read, A, FLOAT32_TOLERANCE, power, product="fma"),
-        _loop(a, b, N, tolerance),
+        Runner(
+            "authors' loop",
+            "loop",
+            *authors_loop(a, b, N, device.upload),
+            A * columns,
+            tolerance,
+        ),
         Runner("torch.cdist p=1", "torch", by_cdist, means, A, tolerance, power),
         Runner("cuVS", "library", by_cuvs, means, A, tolerance, power)
         if importlib.util.find_spec("cuvs")
@@ -108,22 +111,3 @@ def contest(A: int, N: int, B: int = 0) -> Contest:
         lambda unit, part: row(unit)[part],
         contenders,
     )
-
-
-def _loop(a: NDArray[Any], b: NDArray[Any], N: int, tolerance: float) -> Runner:
-    """The authors' loop; a unit is one pair of models."""
-    left = device.upload(1 - sacfast.unpack(a[:SQUARES], N))
-    right = device.upload(1 - sacfast.unpack(b[:SQUARES], N))
-    of_each = len(right)
-
-    def run(count: int) -> Any:
-        for k in range(count):
-            i, j = divmod(k % (len(left) * of_each), of_each)
-            distance = torch.sum(torch.abs(left[i] - right[j])) / (N * N)
-        return distance
-
-    def read(result: Any, count: int) -> Read:
-        i, j = divmod((count - 1) % (len(left) * of_each), of_each)
-        yield i, slice(j, j + 1), np.asarray([float(result) * N / (N - 1)])
-
-    return Runner("authors' loop", "loop", run, read, len(a) * len(b), tolerance)

@@ -10,6 +10,7 @@ or converts what it compares with would otherwise seem slower on a part than it 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -98,7 +99,13 @@ def contest(A: int, N: int, B: int = 0) -> Contest:
         own(),
         *(own(level) for level in data.lower_levels()),
         *int16,
-        _loop(a, b, N, tolerance),
+        Contender(
+            "authors' loop",
+            "loop",
+            *authors_loop(a, b, N, torch.from_numpy),
+            A * columns,
+            tolerance,
+        ),
         Contender("torch, blocks in the cache", "torch", by_torch, read, A, tolerance, power),
         each(
             "torch.cdist p=1",
@@ -165,10 +172,15 @@ def contest(A: int, N: int, B: int = 0) -> Contest:
     )
 
 
-def _loop(a: NDArray[Any], b: NDArray[Any], N: int, tolerance: float) -> Contender:
-    """The authors' loop; a unit is one pair of models."""
-    left = torch.from_numpy(1 - sacfast.unpack(a[:SQUARES], N))
-    right = torch.from_numpy(1 - sacfast.unpack(b[:SQUARES], N))
+def authors_loop(
+    a: NDArray[Any], b: NDArray[Any], N: int, upload: Callable[[NDArray[Any]], Any]
+) -> tuple[Callable[[int], Any], Callable[[Any, int], Read]]:
+    """The authors' loop over what `upload` makes tensors of, and what reads its results.
+
+    A unit is one pair of models.
+    """
+    left = upload(1 - sacfast.unpack(a[:SQUARES], N))
+    right = upload(1 - sacfast.unpack(b[:SQUARES], N))
     of_each = len(right)
 
     def run(count: int) -> Any:
@@ -181,4 +193,4 @@ def _loop(a: NDArray[Any], b: NDArray[Any], N: int, tolerance: float) -> Contend
         i, j = divmod((count - 1) % (len(left) * of_each), of_each)
         yield i, slice(j, j + 1), np.asarray([float(result) * N / (N - 1)])
 
-    return Contender("authors' loop", "loop", run, read, len(a) * len(b), tolerance)
+    return run, read
